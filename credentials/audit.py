@@ -1,0 +1,38 @@
+"""The record: every act writes one line, in the transaction of the act itself.
+
+Only `record` writes here, and nothing in the application changes or deletes a line.
+"""
+
+from __future__ import annotations
+
+from credentials.models import Event
+from members.models import Member, User
+
+VISITOR = "visitor"
+MEMBER = "member"
+SYSTEM = "system"
+
+
+def staff(user: User) -> str:
+    """How the record names a member of staff."""
+    return f"staff:{user.username}"
+
+
+def name_of(subject: Member | User | None) -> str:
+    """How the record names whom an act was about: a member number, or a member of staff."""
+    if subject is None:
+        return ""
+    if isinstance(subject, Member):
+        return subject.number
+    if subject.member is not None:
+        return subject.member.number
+    return staff(subject)
+
+
+def record(act: Event.Act, *, by: str, whom: str = "", source: str = "", **details: object) -> None:
+    """Write one event.
+
+    `by`: VISITOR, MEMBER, SYSTEM or `staff(user)`. `whom`: `name_of(...)`, empty where nobody is
+    known. `source`: the client's address. `details`: how; plain values, never a secret.
+    """
+    Event.objects.create(act=act, by=by, whom=whom, source=source, details=details)

@@ -1,0 +1,114 @@
+"""Signing in: card number + PIN, or Web-ID + password; for staff, name + password.
+
+The only ways in. Each goes through the same steps, and a refusal is the same for everyone:
+unknown, wrong, suspended, closed or without a PIN (domain.md, rules 1, 3 and 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib.auth.hashers import check_password
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import transaction
+
+from credentials import audit, suspension, throttling
+from credentials.attempts import Attempt, reserve, settle_success
+from credentials.models import Event
+from credentials.refusals import BUSY, REFUSED, Refusal
+from credentials.sessions import open_session
+from members import pins
+from members.hashing import NoSlot, slots, verify_nobody
+from members.models import User, Way
+
+
+def log_in_with_card(
+    *, card_number: str, pin: str, session: SessionBase, source: str, language: str
+) -> Refusal | None:
+    """Sign a member in with the card and its PIN. `source`: the client's address.
+
+    On success `session` is the member's, saved under a new key, and None is returned.
+    """
+
+    def verify(attempt: Attempt) -> bool:
+        return pins.matches(attempt.sealed_pin, pin, card_number=card_number)
+
+    return _log_in(Way.CARD, card_number, verify, pin, session, source, language)
+
+
+def log_in_with_web_id(
+    *, web_id: str, password: str, session: SessionBase, source: str, language: str
+) -> Refusal | None:
+    """Sign a member in with the Web-ID, in any case, and its password. As above."""
+    return _log_in(
+        Way.WEB_ID, web_id, _password_verifier(password), password, session, source, language
+    )
+
+
+def log_in_staff(
+    *, username: str, password: str, session: SessionBase, source: str, language: str
+) -> Refusal | None:
+    """Sign a member of staff in. As above; counted and suspended like members."""
+    return _log_in(
+        Way.STAFF, username, _password_verifier(password), password, session, source, language
+    )
+
+
+def _password_verifier(password: str) -> Callable[[Attempt], bool]:
+    def verify(attempt: Attempt) -> bool:
+        if not attempt.password.startswith("argon2"):
+            return verify_nobody(password)
+        return check_password(password, attempt.password)
+
+    return verify
+
+
+def _log_in(
+    way: Way,
+    name: str,
+    verify: Callable[[Attempt], bool],
+    secret: str,
+    session: SessionBase,
+    source: str,
+    language: str,
+) -> Refusal | None:
+    admission = throttling.admit("sign-in", address=source, account=f"{way}:{name.lower()}")
+    if isinstance(admission, Refusal):
+        return admission
+    try:
+        # The slot first: who is turned away for want of one is not charged an attempt.
+        with slots.take():
+            attempt = reserve(way, name)
+            matched = verify(attempt) if attempt else verify_nobody(secret)
+    except NoSlot:
+        admission.forgive()
+        return BUSY
+    if attempt and matched and _open(attempt, way, session, source, language):
+        admission.forgive()
+        return None
+    suspension.fail(attempt, way=way, name=name, source=source)
+    return REFUSED
+
+
+def _open(attempt: Attempt, way: Way, session: SessionBase, source: str, language: str) -> bool:
+    """Settle, record and open the session in one transaction. False: it is too late for that."""
+    with transaction.atomic():
+        if not settle_success(attempt, way=way, language=language):
+            return False
+        user = User(pk=attempt.user_id, password=attempt.password, epoch=attempt.epoch)
+        by = attempt.whom if way == Way.STAFF else audit.MEMBER
+        audit.record(Event.Act.SIGNED_IN, by=by, whom=attempt.whom, source=source, way=way)
+        open_session(session, user)
+    return True
+
+
+def log_out(*, user: User, session: SessionBase, source: str) -> None:
+    """End the session on the server, and record it."""
+    with transaction.atomic():
+        audit.record(
+            Event.Act.SIGNED_OUT,
+            by=audit.staff(user) if user.is_staff else audit.MEMBER,
+            whom=audit.name_of(user),
+            source=source,
+        )
+        session.flush()

@@ -1,0 +1,159 @@
+"""Sessions: where they are kept, how one is opened, how long it lasts, whose it is.
+
+A session ends by itself when it was idle or open for too long, by the database's clock; at once
+when its user's epoch or password changes (members.User.get_session_auth_hash); and on signing
+out, when its row goes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.db.models import BooleanField, Case, Value, When
+from django.db.models.functions import Now
+from django.utils.crypto import get_random_string
+
+from credentials import models
+from members.models import User
+
+BACKEND = "credentials.sessions.SignedInUsers"
+_KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class SignedInUsers(ModelBackend):
+    """Brings the user of a session back, and knows permissions; signs nobody in.
+
+    Django's `authenticate()` answers user-or-None and counts nothing, so it is not a way in
+    here: the only ways in are the acts in `credentials.login`.
+    """
+
+    def authenticate(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Return None: nobody signs in this way."""
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Return the user with what every page shows of them, in one statement."""
+        return (
+            User.objects.select_related("member__card", "member__web_id")
+            .filter(pk=user_id, is_active=True)
+            .first()
+        )
+
+
+def _idle() -> timedelta:
+    return timedelta(seconds=settings.SESSION_IDLE_SECONDS)
+
+
+def _absolute() -> timedelta:
+    return timedelta(seconds=settings.SESSION_ABSOLUTE_SECONDS)
+
+
+class SessionStore(SessionBase):
+    """Keeps a session in one row, and writes it only when there is something to write."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self._stored: str | None = None
+
+    @classmethod
+    def get_model_class(cls) -> type[models.Session]:
+        """Return the table, as Django's own database sessions offer it."""
+        return models.Session
+
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        return json.dumps(session_dict, separators=(",", ":"), sort_keys=True)
+
+    def decode(self, session_data: str) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(session_data)
+        return data
+
+    def load(self) -> dict[str, Any]:
+        """Return the data of a live session; an expired or unknown one gets a new, empty start.
+
+        Its idle time starts again with this request; to save writes, only after a tenth of it
+        has passed.
+        """
+        row = (
+            models.Session.objects.filter(
+                key=self.session_key,
+                last_seen_at__gt=Now() - _idle(),
+                opened_at__gt=Now() - _absolute(),
+            )
+            .annotate(
+                stale=Case(
+                    When(last_seen_at__lt=Now() - _idle() / 10, then=Value(True)),
+                    default=Value(False),
+                    output_field=BooleanField(),
+                )
+            )
+            .values_list("data", "stale")
+            .first()
+        )
+        if row is None:
+            self._session_key = None
+            return {}
+        self._stored, stale = row
+        if stale:
+            models.Session.objects.filter(key=self.session_key).update(last_seen_at=Now())
+        return self.decode(self._stored)
+
+    def exists(self, session_key: str) -> bool:
+        return models.Session.objects.filter(key=session_key).exists()
+
+    def create(self) -> None:
+        """Start under a new key. 32 random characters do not collide, so none is looked up."""
+        self._session_key = get_random_string(32, _KEY_CHARACTERS)
+        self._stored = None
+        self.save(must_create=True)
+        self.modified = True
+
+    def save(self, must_create: bool = False) -> None:
+        if self.session_key is None:
+            return self.create()
+        data = self.encode(self._get_session(no_load=must_create))
+        if data == self._stored:
+            return None
+        if must_create:
+            models.Session.objects.create(
+                key=self.session_key, data=data, user_id=self.get(SESSION_KEY)
+            )
+        elif not models.Session.objects.filter(key=self.session_key).update(
+            data=data, last_seen_at=Now()
+        ):
+            raise UpdateError
+        self._stored = data
+        return None
+
+    def delete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key is not None:
+            models.Session.objects.filter(key=key).delete()
+
+    def get_expire_at_browser_close(self) -> bool:
+        """True: phones and shared computers keep no session cookie on disk."""
+        return True
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Delete the rows whose time is over (`manage.py clearsessions`, and the worker)."""
+        models.Session.objects.filter(last_seen_at__lt=Now() - _idle()).delete()
+        models.Session.objects.filter(opened_at__lt=Now() - _absolute()).delete()
+
+
+def open_session(session: SessionBase, user: User) -> None:
+    """Make `session` the user's, under a new key and with nothing left from before.
+
+    Writes one row, in the caller's transaction. The caller also rotates the CSRF token.
+    """
+    if session.session_key:
+        session.delete()
+    session.clear()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = BACKEND
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.create()

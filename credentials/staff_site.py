@@ -1,0 +1,87 @@
+"""The admin's own sign-in: staff are counted, suspended and recorded like members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+
+from credentials import login
+from credentials.forms import ActForm, PasswordField
+from credentials.refusals import Refusal
+from credentials.throttling import client_address
+from credentials.views import SignInView
+
+
+class StaffSignInForm(ActForm):
+    """Staff name and password."""
+
+    username = forms.CharField(
+        label=_("Staff name"),
+        max_length=150,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}
+        ),
+    )
+    password = PasswordField(label=_("Password"), max_length=1024, autocomplete="current-password")
+    refused = _("Name and password do not go together, or the account is suspended.")
+
+    def act(self, request: HttpRequest) -> Refusal | None:
+        return login.log_in_staff(
+            username=self.cleaned_data["username"],
+            password=self.cleaned_data["password"],
+            session=request.session,
+            source=client_address(request),
+            language=get_language() or settings.LANGUAGE_CODE,
+        )
+
+
+class StaffSignInView(SignInView):
+    """The admin's sign-in page, on the same act as the members' ones."""
+
+    template_name = "admin/login.html"
+    form_class = StaffSignInForm
+
+    def get_success_url(self) -> str:
+        return self.next_url() or "/admin/"
+
+
+class StaffSite(AdminSite):
+    """The Django admin as it is, but for who may come in and how."""
+
+    site_title = _("Member service")
+    site_header = _("Member service: staff")
+    index_title = _("What do you want to do?")
+    site_url = None
+    enable_nav_sidebar = True
+
+    @method_decorator([never_cache, login_not_required])
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {
+            **self.each_context(request),
+            "title": _("Sign in"),
+            "app_path": request.get_full_path(),
+            **(extra_context or {}),
+        }
+        request.current_app = self.name  # type: ignore[attr-defined]
+        return StaffSignInView.as_view(extra_context=context)(request)
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.user.is_authenticated:
+            login.log_out(
+                user=request.user, session=request.session, source=client_address(request)
+            )
+            request.user = AnonymousUser()
+        return redirect("admin:login")

@@ -1,0 +1,117 @@
+"""Suspension: after repeated failures both ways in stop, and with them the card at the ATM.
+
+It passes with time by itself: whether somebody is suspended is a question about time, never a
+job. The third in a row without a sign-in between stays until staff lift it in person, or the PIN
+is re-set (domain.md, rule 5; design.md, policies).
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from credentials import audit, mail
+from credentials.attempts import Attempt, accounts, not_suspended, settle_failure
+from credentials.models import Event
+from credentials.refusals import Refusal, Why
+from members.models import User, Way
+
+IN_PERSON = "in person"
+
+
+def fail(attempt: Attempt | None, *, way: Way, name: str, source: str) -> None:
+    """Settle a failed sign-in: record it and, at the limit, suspend and tell the member.
+
+    `attempt` is None where none was reserved; the same statements run, so that from outside both
+    look alike.
+    """
+    with transaction.atomic():
+        suspended = settle_failure(attempt, way=way, name=name)
+        known = accounts(way, name).select_related("member").first()
+        audit.record(
+            Event.Act.SIGN_IN_FAILED,
+            by=audit.VISITOR,
+            whom=audit.name_of(known),
+            source=source,
+            way=way,
+            # 0: not judged, and so not counted either.
+            failures=attempt.failures if attempt else 0,
+        )
+        if known and suspended:
+            until = known.suspended_until
+            audit.record(
+                Event.Act.SUSPENDED,
+                by=audit.SYSTEM,
+                whom=audit.name_of(known),
+                source=source,
+                until=until.isoformat() if until else IN_PERSON,
+                in_a_row=known.suspensions,
+            )
+            if known.member:
+                mail.queue("suspended", known.member, at=known.suspended_at, until=until)
+
+
+def is_in_force(user: User) -> bool:
+    """Whether the user is suspended now, by the database's clock."""
+    return not User.objects.filter(not_suspended(), pk=user.pk).exists()
+
+
+def ends_only_in_person(user: User) -> bool:
+    """Whether only staff in person, or a PIN re-set, end this suspension."""
+    return user.suspended_at is not None and user.suspended_until is None
+
+
+def permission_to_lift(user: User) -> str:
+    """Return the permission that lifting this user's suspension takes."""
+    kind = "reinstate_member_in_person" if ends_only_in_person(user) else "reinstate_member"
+    return f"members.{kind}"
+
+
+def lifted() -> dict[str, object]:
+    """Return the changes that lift a suspension and begin the count anew."""
+    return {
+        "attempts_cleared": F("attempts"),
+        "suspensions": 0,
+        "suspended_at": None,
+        "suspended_until": None,
+    }
+
+
+def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal | None:
+    """Lift a suspension: `by` staff, for a stated reason.
+
+    Refused where `by` may not, where no reason is given, and where none is in force any more
+    (somebody else lifted it, or it passed).
+    """
+    in_person = ends_only_in_person(user)
+    who = audit.staff(by)
+    if not by.has_perm(permission_to_lift(user)):
+        audit.record(
+            Event.Act.ACCESS_REFUSED,
+            by=who,
+            whom=audit.name_of(user),
+            source=source,
+            wanted=permission_to_lift(user),
+        )
+        return Refusal(Why.NOT_PERMITTED, reason=_("Your role may not lift this suspension."))
+    if not reason.strip():
+        return Refusal(Why.REFUSED, reason=_("State the reason."))
+    with transaction.atomic():
+        # Of the kind that was judged above: it may have become the third in the meantime.
+        in_force = User.objects.filter(
+            pk=user.pk, suspended_at__isnull=False, suspended_until__isnull=in_person
+        )
+        if not in_force.exclude(suspended_until__lte=Now()).update(**lifted()):
+            return Refusal(Why.REFUSED, reason=_("This suspension is no longer in force."))
+        audit.record(
+            Event.Act.REINSTATED,
+            by=who,
+            whom=audit.name_of(user),
+            source=source,
+            reason=reason.strip(),
+        )
+        if user.member:
+            mail.queue("reinstated", user.member)
+    return None

@@ -1,0 +1,26 @@
+"""The addresses of signing in, registering and the terminal in the store."""
+
+from django.urls import path
+
+from credentials import views
+
+urlpatterns = [
+    path("login/", views.CardSignInView.as_view(), name="login"),
+    path("login/web-id/", views.WebIDSignInView.as_view(), name="login_web_id"),
+    path("logout/", views.log_out, name="logout"),
+    path("web-id/register/", views.RegistrationView.as_view(), name="register"),
+    path("web-id/register/code/", views.CodeView.as_view(), name="register_code"),
+    path("web-id/register/choose/", views.ChooseView.as_view(), name="register_choose"),
+    path(
+        "web-id/register/done/",
+        views.PlainPage.as_view(template_name="credentials/register_done.html"),
+        name="register_done",
+    ),
+    path("pin/", views.PinView.as_view(), name="pin"),
+    path(
+        "pin/done/",
+        views.PlainPage.as_view(template_name="credentials/pin_done.html"),
+        name="pin_done",
+    ),
+    path("help/", views.PlainPage.as_view(template_name="credentials/help.html"), name="help"),
+]

@@ -1,0 +1,95 @@
+"""Argon2id as this portal uses it, and the slots that bound how much of it runs at once.
+
+Parameters: the second of OWASP's recommended sets, 19 MiB, t=2, p=1. Memory is a setting only
+so that tests can make it cheap; a deployment check refuses less than the recommended amount.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+from django.conf import settings
+from django.contrib.auth.hashers import Argon2PasswordHasher
+
+RECOMMENDED_MEMORY_KIB = 19 * 1024
+TIME_COST = 2
+PARALLELISM = 1
+
+
+class NoSlot(Exception):
+    """No hashing slot became free in time. Nothing was charged to anybody yet."""
+
+
+class Slots:
+    """At most `size` hashings at once in this process, and at most `waiting` that wait.
+
+    Each hashing takes its memory for as long as it runs; more of them at once than there are
+    cores only takes more memory, not less time. Whoever finds the queue full, or waits longer
+    than `seconds`, is turned away: before an attempt is reserved, so it is charged to nobody.
+    """
+
+    def __init__(self, size: int, waiting: int, seconds: float) -> None:
+        self._free = threading.BoundedSemaphore(size)
+        self._queue = threading.BoundedSemaphore(size + waiting)
+        self._seconds = seconds
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold one slot; raises NoSlot."""
+        if not self._queue.acquire(blocking=False):
+            raise NoSlot
+        try:
+            if not self._free.acquire(timeout=self._seconds):
+                raise NoSlot
+            try:
+                yield
+            finally:
+                self._free.release()
+        finally:
+            self._queue.release()
+
+
+slots = Slots(
+    settings.HASHING_SLOTS, waiting=settings.HASHING_QUEUE, seconds=settings.HASHING_WAIT_SECONDS
+)
+
+_argon2 = PasswordHasher(
+    time_cost=TIME_COST,
+    memory_cost=settings.HASHING_MEMORY_KIB,
+    parallelism=PARALLELISM,
+    type=Type.ID,
+)
+
+
+def hash_secret(secret: str) -> str:
+    """Return the Argon2id hash of `secret` in its text form, with a salt of its own."""
+    return _argon2.hash(secret)
+
+
+def verify_secret(encoded: str, secret: str) -> bool:
+    """Whether `secret` is the one that `encoded` was made from."""
+    try:
+        return _argon2.verify(encoded, secret)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+_NOBODY = hash_secret("nobody's")
+
+
+def verify_nobody(secret: str) -> bool:
+    """Take as long as a verification takes, and return False: for whom there is no hash."""
+    verify_secret(_NOBODY, secret)
+    return False
+
+
+class PasswordHasherOfPortal(Argon2PasswordHasher):
+    """Django's Argon2 hasher with the parameters above, for passwords of Web-ID and staff."""
+
+    time_cost = TIME_COST
+    memory_cost = settings.HASHING_MEMORY_KIB
+    parallelism = PARALLELISM

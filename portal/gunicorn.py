@@ -1,0 +1,45 @@
+"""How gunicorn serves the portal: `gunicorn -c portal/gunicorn.py portal.wsgi`.
+
+Few processes with many threads. A thread that waits for a hashing slot costs next to nothing,
+and while Argon2 runs, the interpreter is free; the memory that hashing takes is bounded by the
+slots (members/hashing.py), not by the threads.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
+worker_class = "gthread"
+threads = 48
+preload_app = True
+timeout = 60
+graceful_timeout = 30
+keepalive = 5
+limit_request_line = 2048
+limit_request_fields = 50
+limit_request_field_size = 8190
+# Addresses come from X-Forwarded-For by TRUSTED_PROXIES, in one place only
+# (credentials/throttling.py); gunicorn is to believe nobody.
+forwarded_allow_ips = ""
+accesslog = "-"
+# No query string and no referrer: an address could carry what somebody typed.
+control_socket_disable = True
+access_log_format = (
+    '{"at":"%(t)s","method":"%(m)s","path":"%(U)s","status":%(s)s,"bytes":%(B)s,"us":%(D)s}'
+)
+
+
+def on_starting(server: Any) -> None:
+    """Collect the static files where that has not been done, so that a bare checkout serves."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    import django
+
+    django.setup()
+    if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+        call_command("collectstatic", interactive=False, verbosity=0)

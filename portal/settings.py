@@ -1,0 +1,288 @@
+"""All settings of the portal, read from the environment.
+
+`.env` beside manage.py is read first; the process environment wins. What production needs has no
+default: where one is missing, the start stops with its name. `.env.example` is a working
+single-machine set-up.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode
+from binascii import Error as BadBase64
+from pathlib import Path
+
+import environ
+import structlog
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def pin_keys(text: str) -> dict[str, bytes]:
+    """Return the keys of `version:base64,version:base64`, in that order.
+
+    Raises ImproperlyConfigured, which never quotes a key.
+    """
+    keys = {}
+    for number, part in enumerate(filter(None, text.replace(" ", "").split(",")), start=1):
+        version, _colon, encoded = part.partition(":")
+        try:
+            key = b64decode(encoded, validate=True)
+        except BadBase64:
+            key = b""
+        if not version or len(key) != 32 or version in keys:
+            raise ImproperlyConfigured(
+                f"PIN_KEYS: entry {number} is not `version:base64` of 32 bytes under a version "
+                "of its own."
+            )
+        keys[version] = key
+    if not keys:
+        raise ImproperlyConfigured("PIN_KEYS is empty.")
+    return keys
+
+
+def positive(name: str, default: int) -> int:
+    """Return the whole number at or above 1 that the environment gives for `name`."""
+    value: int = env.int(name, default=default)
+    if value < 1:
+        raise ImproperlyConfigured(f"{name} must be at least 1.")
+    return value
+
+
+# --- What every installation says for itself -------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY")
+PIN_KEYS = pin_keys(env.str("PIN_KEYS"))
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+CACHES = {"default": env.cache_url("CACHE_URL")}
+CACHE_URL = env.str("CACHE_URL")
+vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+CALL_CENTRE_PHONE = env.str("CALL_CENTRE_PHONE", default="0120-000-000")
+CALL_CENTRE_HOURS = env.str("CALL_CENTRE_HOURS", default="9:00–21:00")
+
+# --- Policies --------------------------------------------------------------------------------
+
+LOGIN_FAILURE_LIMIT = positive("LOGIN_FAILURE_LIMIT", 5)
+SUSPENSION_SECONDS = positive("SUSPENSION_SECONDS", 86400)
+SUSPENSIONS_UNTIL_IN_PERSON = positive("SUSPENSIONS_UNTIL_IN_PERSON", 3)
+SOURCE_ACCOUNT_LIMIT = env.str("SOURCE_ACCOUNT_LIMIT", default="10/hour")
+SOURCE_FAILURE_LIMIT = env.str("SOURCE_FAILURE_LIMIT", default="30/hour")
+CODE_SECONDS = positive("CODE_SECONDS", 600)
+CODE_ATTEMPTS = positive("CODE_ATTEMPTS", 5)
+TICKET_SECONDS = positive("TICKET_SECONDS", 900)
+SESSION_IDLE_SECONDS = positive("SESSION_IDLE_SECONDS", 900)
+SESSION_ABSOLUTE_SECONDS = positive("SESSION_ABSOLUTE_SECONDS", 43200)
+
+# Argon2id verifications at once in a process, how many may wait for one, and how long.
+HASHING_SLOTS = positive("HASHING_SLOTS", os.cpu_count() or 1)
+HASHING_QUEUE = positive("HASHING_QUEUE", 40)
+HASHING_WAIT_SECONDS = env.float("HASHING_WAIT_SECONDS", default=3.0)
+# The one setting that tests lower: the same algorithm, cheaper.
+HASHING_MEMORY_KIB = positive("HASHING_MEMORY_KIB", 19 * 1024)
+
+# --- The application -------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "members",
+    "credentials",
+    "portal.apps.StaffAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.BrowserRules",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+AUTH_USER_MODEL = "members.User"
+AUTHENTICATION_BACKENDS = ["credentials.sessions.SignedInUsers"]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "top"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+# --- Database and cache ----------------------------------------------------------------------
+
+_database = DATABASES["default"]
+# Relative paths are beside manage.py, wherever the command is run.
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    if _database["NAME"] != ":memory:":
+        _database["NAME"] = str(BASE_DIR / _database["NAME"])
+        Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    _database["CONN_MAX_AGE"] = None
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    # A thread that waits for a hashing slot holds no connection, so few of them serve many.
+    _database["OPTIONS"] = {
+        **_database.get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": positive("DATABASE_POOL", 10), "timeout": 5},
+    }
+
+if CACHES["default"]["BACKEND"].endswith("FileBasedCache"):
+    _cache = BASE_DIR / CACHES["default"]["LOCATION"]
+    _cache.mkdir(parents=True, exist_ok=True)
+    CACHES["default"]["LOCATION"] = str(_cache)
+
+# --- Passwords and sessions ------------------------------------------------------------------
+
+PASSWORD_HASHERS = ["members.hashing.PasswordHasherOfPortal"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "credentials.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "credentials.passwords.OwnDataValidator"},
+]
+
+SESSION_ENGINE = "credentials.sessions"
+SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "portal.views.csrf_failure"
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 86400
+
+# --- The browser -----------------------------------------------------------------------------
+
+SECURE = not DEBUG
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
+SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
+SECURE_SSL_REDIRECT = SECURE
+SECURE_REDIRECT_EXEMPT = [r"^healthz/$", r"^readyz/$"]
+if TRUSTED_PROXIES >= 1:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 2 * 365 * 86400 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
+SECURE_HSTS_PRELOAD = SECURE
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+FILE_UPLOAD_HANDLERS: list[str] = []
+# No page of an error shows what was typed, DEBUG or not.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.logs.NothingTyped"
+
+# --- Languages and time ----------------------------------------------------------------------
+
+LANGUAGE_CODE = "ja"
+LANGUAGES = [("ja", _("Japanese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Tokyo"
+
+# --- Static files ----------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = False
+
+# --- Logs ------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": [
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        }
+    },
+    "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {"level": "INFO", "propagate": True, "handlers": []},
+        # Their messages quote what was typed into a URL; the access log has the path already.
+        "django.request": {"level": "ERROR"},
+        "django.security": {"level": "WARNING"},
+    },
+}
+
+SILENCED_SYSTEM_CHECKS = [
+    # X-Frame-Options comes from portal.middleware, beside frame-ancestors in the policy.
+    "security.W002",
+]

@@ -1,0 +1,75 @@
+"""Health, and the pages for when something is wrong with the request or with us."""
+
+from __future__ import annotations
+
+import sys
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.cache import never_cache
+
+from credentials.mail import waiting
+from credentials.throttling import counters
+
+RETRY_AFTER = "10"
+_DATABASE_GONE = (DatabaseError, InterfaceError)
+
+
+@login_not_required
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that this process is alive; asks nothing of anybody else."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@login_not_required
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer whether database, cache and outbox are reachable: 200, or 503 with Retry-After."""
+    parts = {"database": _database, "cache": counters().check, "outbox": _outbox}
+    state = {}
+    for name, check in parts.items():
+        try:
+            check()
+        except Exception as error:
+            state[name] = type(error).__name__
+        else:
+            state[name] = "ok"
+    ready = set(state.values()) == {"ok"}
+    response = JsonResponse(state, status=200 if ready else 503)
+    if not ready:
+        response["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _outbox() -> None:
+    waiting().exists()
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Say what to do about a request that cannot be read."""
+    return HttpResponse(render_to_string("400.html", request=None), status=400)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that the page was open for too long, and to load it anew."""
+    return render(request, "403_csrf.html", status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Say that it is our fault: 503 where the database is gone, 500 otherwise."""
+    gone = isinstance(sys.exc_info()[1], _DATABASE_GONE)
+    template, status = ("503.html", 503) if gone else ("500.html", 500)
+    response = HttpResponse(render_to_string(template), status=status)
+    response["Cache-Control"] = "no-store"
+    if gone:
+        response["Retry-After"] = RETRY_AFTER
+    return response
