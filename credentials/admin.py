@@ -22,7 +22,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from credentials import audit, pin_reset, suspension
-from credentials.forms import ReinstateForm, StartPinResetForm
+from credentials.forms.pin_reset import StartPinResetForm
+from credentials.forms.suspension import ReinstateForm
 from credentials.models import Event, OutboxMail
 from credentials.refusals import Refusal
 from credentials.throttling import client_address

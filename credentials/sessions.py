@@ -68,7 +68,7 @@ class SessionStore(SessionBase):
     def encode(self, session_dict: dict[str, Any]) -> str:
         return json.dumps(session_dict, separators=(",", ":"), sort_keys=True)
 
-    def decode(self, session_data: str) -> dict[str, Any]:
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(session_data)
         return data
 
@@ -115,7 +115,7 @@ class SessionStore(SessionBase):
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
             return self.create()
-        data = self.encode(self._get_session(no_load=must_create))
+        data = self.encode(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
         if data == self._stored:
             return None
         if must_create:

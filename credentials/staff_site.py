@@ -4,46 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
-from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from credentials import login
-from credentials.forms import ActForm, PasswordField
-from credentials.refusals import Refusal
+from credentials.forms.sign_in import StaffSignInForm
 from credentials.throttling import client_address
 from credentials.views import SignInView
-
-
-class StaffSignInForm(ActForm):
-    """Staff name and password."""
-
-    username = forms.CharField(
-        label=_("Staff name"),
-        max_length=150,
-        widget=forms.TextInput(
-            attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}
-        ),
-    )
-    password = PasswordField(label=_("Password"), max_length=1024, autocomplete="current-password")
-    refused = _("Name and password do not go together, or the account is suspended.")
-
-    def act(self, request: HttpRequest) -> Refusal | None:
-        return login.log_in_staff(
-            username=self.cleaned_data["username"],
-            password=self.cleaned_data["password"],
-            session=request.session,
-            source=client_address(request),
-            language=get_language() or settings.LANGUAGE_CODE,
-        )
 
 
 class StaffSignInView(SignInView):
@@ -75,7 +48,7 @@ class StaffSite(AdminSite):
             "app_path": request.get_full_path(),
             **(extra_context or {}),
         }
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         return StaffSignInView.as_view(extra_context=context)(request)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

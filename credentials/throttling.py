@@ -19,7 +19,7 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest
 from limits import RateLimitItem, parse
-from limits.storage import Storage, storage_from_string
+from limits.storage import MemoryStorage, RedisStorage, Storage
 
 from credentials.codes import digest
 from credentials.refusals import Refusal, Why
@@ -97,11 +97,11 @@ def counters() -> Storage:
     """Return where the counters are, as CACHE_URL says."""
     backend = settings.CACHES["default"]["BACKEND"]
     if backend.endswith("RedisCache"):
-        return storage_from_string(settings.CACHE_URL, socket_timeout=1, socket_connect_timeout=1)
+        return RedisStorage(settings.CACHE_URL, socket_timeout=1, socket_connect_timeout=1)
     if backend.endswith("LocMemCache"):
-        return storage_from_string("memory://")
+        return MemoryStorage()
     location = Path(settings.CACHES["default"]["LOCATION"])
-    return storage_from_string(f"counters://{location / 'throttle.sqlite3'}")
+    return FileStorage(f"counters://{location / 'throttle.sqlite3'}")
 
 
 def client_address(request: HttpRequest) -> str:

@@ -19,9 +19,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from django.views.generic import FormView, TemplateView
 
-from credentials import forms, login, registration
+from credentials import login, registration
+from credentials.forms.fields import ActForm
+from credentials.forms.pin_reset import PinForm
+from credentials.forms.registration import ChooseForm, CodeForm, RegistrationForm
+from credentials.forms.sign_in import CardSignInForm, WebIDSignInForm
 from credentials.refusals import Refusal, Why
 from credentials.throttling import client_address
+from members.models import User
 
 _STATUS = {Why.THROTTLED: 429, Why.BUSY: 503}
 RESEND_SECONDS = 60
@@ -44,13 +49,13 @@ class ActView(FormView):
 
     http_method_names = ["get", "head", "post", "options"]
 
-    def form_valid(self, form: forms.ActForm) -> HttpResponse:
+    def form_valid(self, form: ActForm) -> HttpResponse:
         refusal = form.act(self.request)
         if refusal:
             return self.refuse(form, refusal)
         return super().form_valid(form)
 
-    def refuse(self, form: forms.ActForm, refusal: Refusal) -> HttpResponse:
+    def refuse(self, form: ActForm, refusal: Refusal) -> HttpResponse:
         """Show the page again with the refusal; where waiting helps, say how long."""
         form.show(refusal)
         response = self.form_invalid(form)
@@ -65,6 +70,11 @@ class ActView(FormView):
 
 class SignInView(ActView):
     """One of the two ways in."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if isinstance(request.user, User) and request.user.member:
+            return redirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
 
     def next_url(self) -> str:
         """Return where to go after signing in: a page of our own host, or nothing."""
@@ -83,7 +93,7 @@ class SignInView(ActView):
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         return super().get_context_data(next=self.next_url(), **context)
 
-    def form_valid(self, form: forms.ActForm) -> HttpResponse:
+    def form_valid(self, form: ActForm) -> HttpResponse:
         response = super().form_valid(form)
         if isinstance(response, HttpResponseRedirect):
             rotate_token(self.request)
@@ -92,12 +102,12 @@ class SignInView(ActView):
 
 class CardSignInView(SignInView):
     template_name = "credentials/login_card.html"
-    form_class = forms.CardSignInForm
+    form_class = CardSignInForm
 
 
 class WebIDSignInView(SignInView):
     template_name = "credentials/login_web_id.html"
-    form_class = forms.WebIDSignInForm
+    form_class = WebIDSignInForm
 
 
 @login_not_required
@@ -116,7 +126,7 @@ class RegistrationView(ActView):
     """Step 1. Whoever asks, and whatever they ask with, the next page is the same."""
 
     template_name = "credentials/register.html"
-    form_class = forms.RegistrationForm
+    form_class = RegistrationForm
     success_url = reverse_lazy("register_code")
 
 
@@ -124,7 +134,7 @@ class CodeView(ActView):
     """Step 2, and asking for another code."""
 
     template_name = "credentials/register_code.html"
-    form_class = forms.CodeForm
+    form_class = CodeForm
     success_url = reverse_lazy("register_choose")
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -135,7 +145,7 @@ class CodeView(ActView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "resend" not in request.POST:
             return super().post(request, *args, **kwargs)
-        again = forms.RegistrationForm(registration.asked(request.session))
+        again = RegistrationForm(registration.asked(request.session))
         refusal = again.act(request) if again.is_valid() else None
         if refusal:
             return self.refuse(self.form_class(self.request.POST), refusal)
@@ -154,7 +164,7 @@ class ChooseView(ActView):
     """Step 3. Only where the steps before it still hold."""
 
     template_name = "credentials/register_choose.html"
-    form_class = forms.ChooseForm
+    form_class = ChooseForm
     success_url = reverse_lazy("register_done")
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +181,7 @@ class PinView(ActView):
     """The terminal in the store."""
 
     template_name = "credentials/pin.html"
-    form_class = forms.PinForm
+    form_class = PinForm
     success_url = reverse_lazy("pin_done")
 
 

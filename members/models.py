@@ -100,7 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     previous_sign_in_at = models.DateTimeField(null=True, blank=True)
     previous_sign_in_way = models.CharField(max_length=8, choices=Way.choices, blank=True)
 
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+    objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 

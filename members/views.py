@@ -44,6 +44,7 @@ class MemberPage(TemplateView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         user = self.request.user
+        assert isinstance(user, User)  # noqa: S101 dispatch sent everybody else away
         member = user.member
         card = getattr(member, "card", None)
         return super().get_context_data(

@@ -20,6 +20,6 @@ class NothingTyped(SafeExceptionReporterFilter):
             return {}
         return dict.fromkeys(request.POST, self.cleansed_substitute)
 
-    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> Any:
         """Return the names of the local variables, with nothing of their values."""
         return [(name, self.cleansed_substitute) for name in tb_frame.f_locals]

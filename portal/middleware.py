@@ -10,14 +10,13 @@ _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb
 
 
 class BrowserRules:
-    """Sets X-Frame-Options and Permissions-Policy, and keeps pages out of every cache."""
+    """Sets Permissions-Policy, and keeps pages out of every cache."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.setdefault("X-Frame-Options", "DENY")
         response.setdefault("Permissions-Policy", _PERMISSIONS_POLICY)
         response["Cache-Control"] = "no-store"
         return response

@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -283,8 +284,3 @@ LOGGING = {
         "django.security": {"level": "WARNING"},
     },
 }
-
-SILENCED_SYSTEM_CHECKS = [
-    # X-Frame-Options comes from portal.middleware, beside frame-ancestors in the policy.
-    "security.W002",
-]

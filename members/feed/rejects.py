@@ -68,7 +68,9 @@ class RejectsFile:
 
     def __enter__(self) -> Self:
         try:
-            self._path.unlink(missing_ok=True)
+            # Asked first: on a read-only disk even removing nothing fails.
+            if self._path.exists():
+                self._path.unlink()
         except OSError:
             raise self._cannot_write() from None
         return self

@@ -1,0 +1,16 @@
+"""Lifting a suspension: what staff state."""
+
+from __future__ import annotations
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+class ReinstateForm(forms.Form):
+    """Staff: lift a suspension."""
+
+    reason = forms.CharField(
+        label=_("Reason, and how identity was verified"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
