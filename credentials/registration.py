@@ -85,8 +85,8 @@ def ask(
 
 def asked(session: SessionBase) -> dict[str, str] | None:
     """Return what this browser asked with (member_number, email); None if it did not."""
-    kept = session.get(_IN_SESSION)
-    return kept["asked"] if kept else None
+    details: dict[str, str] | None = session.get(_IN_SESSION, {}).get("asked")
+    return details
 
 
 def compose(queued: OutboxMail) -> mail.Letter | None:
@@ -173,8 +173,8 @@ def confirm(*, code: str, session: SessionBase, source: str) -> Refusal | None:
 
 def _of_session(session: SessionBase) -> RegistrationRequest | None:
     """Return the request that this very browser made, if nobody has asked anew since."""
-    kept = session.get(_IN_SESSION)
-    if not kept:
+    kept = session.get(_IN_SESSION, {})
+    if "request" not in kept:
         return None
     request = RegistrationRequest.objects.filter(pk=kept["request"]).first()
     if request is None or not codes.same(request.binding, codes.digest("binding", kept["binding"])):
@@ -243,8 +243,14 @@ def register(*, web_id: str, password: str, session: SessionBase, source: str) -
             mail.queue("web_id_registered", user.member)
     except IntegrityError:
         return Refusal(Why.TAKEN, reason=_("Somebody else has this Web-ID. Choose another one."))
-    session.pop(_IN_SESSION, None)
+    session[_IN_SESSION] = {"registered": web_id}
     return None
+
+
+def registered(session: SessionBase) -> str | None:
+    """Return the Web-ID that this browser has just registered."""
+    name: str | None = session.get(_IN_SESSION, {}).get("registered")
+    return name
 
 
 def forget_old_requests() -> None:

@@ -11,11 +11,7 @@ urlpatterns = [
     path("web-id/register/", views.RegistrationView.as_view(), name="register"),
     path("web-id/register/code/", views.CodeView.as_view(), name="register_code"),
     path("web-id/register/choose/", views.ChooseView.as_view(), name="register_choose"),
-    path(
-        "web-id/register/done/",
-        views.PlainPage.as_view(template_name="credentials/register_done.html"),
-        name="register_done",
-    ),
+    path("web-id/register/done/", views.RegisteredView.as_view(), name="register_done"),
     path("pin/", views.PinView.as_view(), name="pin"),
     path(
         "pin/done/",

@@ -49,6 +49,13 @@ class ActView(FormView):
 
     http_method_names = ["get", "head", "post", "options"]
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self.turned_away() or super().dispatch(request, *args, **kwargs)
+
+    def turned_away(self) -> HttpResponse | None:
+        """Return where to go instead, for whom this page is not (yet); None to stay."""
+        return None
+
     def form_valid(self, form: ActForm) -> HttpResponse:
         refusal = form.act(self.request)
         if refusal:
@@ -137,10 +144,8 @@ class CodeView(ActView):
     form_class = CodeForm
     success_url = reverse_lazy("register_choose")
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if registration.asked(request.session) is None:
-            return redirect("register")
-        return super().dispatch(request, *args, **kwargs)
+    def turned_away(self) -> HttpResponse | None:
+        return None if registration.asked(self.request.session) else redirect("register")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "resend" not in request.POST:
@@ -148,7 +153,10 @@ class CodeView(ActView):
         again = RegistrationForm(registration.asked(request.session))
         refusal = again.act(request) if again.is_valid() else None
         if refusal:
-            return self.refuse(self.form_class(self.request.POST), refusal)
+            # Bound, to bear the refusal, but with nothing required: no code was typed here.
+            form = self.form_class({})
+            form.fields["code"].required = False
+            return self.refuse(form, refusal)
         return redirect(request.path)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
@@ -167,14 +175,23 @@ class ChooseView(ActView):
     form_class = ChooseForm
     success_url = reverse_lazy("register_done")
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        self.registrant = registration.registrant(request.session)
-        if self.registrant is None:
-            return redirect("register")
-        return super().dispatch(request, *args, **kwargs)
+    def turned_away(self) -> HttpResponse | None:
+        self.registrant = registration.registrant(self.request.session)
+        return None if self.registrant else redirect("register")
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "registrant": self.registrant}
+
+
+@method_decorator([login_not_required, never_cache], name="dispatch")
+class RegisteredView(TemplateView):
+    """The end of the registration: sign in with it now."""
+
+    template_name = "credentials/register_done.html"
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        web_id = registration.registered(self.request.session)
+        return super().get_context_data(web_id=web_id, **context)
 
 
 class PinView(ActView):
