@@ -32,6 +32,7 @@ _ACCOUNT = {
     Way.CARD: "member_id = (SELECT member_id FROM members_card WHERE number = %s)",
     Way.WEB_ID: "member_id = (SELECT member_id FROM members_webid WHERE LOWER(name) = LOWER(%s))",
     Way.STAFF: "username = %s AND is_staff",
+    Way.ATM: "member_id = (SELECT member_id FROM members_card WHERE number = %s)",
 }
 _PIN = "(SELECT sealed_pin FROM members_card WHERE member_id = members_user.member_id)"
 _NUMBER = "(SELECT number FROM members_member WHERE id = members_user.member_id)"
@@ -74,7 +75,7 @@ def reserve(way: Way, name: str) -> Attempt | None:
 def accounts(way: Way, name: str) -> QuerySet[User]:
     """Return the at most one account that `name` names for `way`."""
     match way:
-        case Way.CARD:
+        case Way.CARD | Way.ATM:
             return User.objects.filter(member__card__number=name)
         case Way.WEB_ID:
             return User.objects.filter(member__web_id__name__lower=name.lower())
@@ -87,11 +88,11 @@ def not_suspended() -> Q:
     return Q(suspended_at__isnull=True) | Q(suspended_until__lte=Now())
 
 
-def settle_success(attempt: Attempt, *, way: Way, language: str) -> bool:
-    """Clear the attempts up to this one, and note the sign-in. In the caller's transaction.
+def settle_success(attempt: Attempt, **noted: Any) -> bool:
+    """Clear the attempts up to this one, and note what is `noted`. In the caller's transaction.
 
     False where the account was suspended or closed, or a secret of it changed, since the attempt
-    was reserved: then nothing is noted and no session may open.
+    was reserved: then nothing is noted and nothing may open.
     """
     account = User.objects.filter(not_suspended(), is_active=True)
     return bool(
@@ -100,13 +101,20 @@ def settle_success(attempt: Attempt, *, way: Way, language: str) -> bool:
             suspensions=0,
             suspended_at=None,
             suspended_until=None,
-            previous_sign_in_at=F("sign_in_at"),
-            previous_sign_in_way=F("sign_in_way"),
-            sign_in_at=Now(),
-            sign_in_way=way,
-            language=language,
+            **noted,
         )
     )
+
+
+def sign_in_noted(*, way: Way, language: str) -> dict[str, Any]:
+    """Return what a sign-in notes on the user, for the top page to show."""
+    return {
+        "previous_sign_in_at": F("sign_in_at"),
+        "previous_sign_in_way": F("sign_in_way"),
+        "sign_in_at": Now(),
+        "sign_in_way": way,
+        "language": language,
+    }
 
 
 def settle_failure(attempt: Attempt | None, *, way: Way, name: str) -> bool:

@@ -11,6 +11,7 @@ from members.models import Member, User
 VISITOR = "visitor"
 MEMBER = "member"
 SYSTEM = "system"
+CARD_HOST = "card host"
 
 
 def staff(user: User) -> str:

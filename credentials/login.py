@@ -13,7 +13,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
 from credentials import audit, suspension, throttling
-from credentials.attempts import Attempt, reserve, settle_success
+from credentials.attempts import Attempt, reserve, settle_success, sign_in_noted
 from credentials.models import Event
 from credentials.refusals import BUSY, REFUSED, Refusal
 from credentials.sessions import open_session
@@ -93,7 +93,7 @@ def _log_in(
 def _open(attempt: Attempt, way: Way, session: SessionBase, source: str, language: str) -> bool:
     """Settle, record and open the session in one transaction. False: it is too late for that."""
     with transaction.atomic():
-        if not settle_success(attempt, way=way, language=language):
+        if not settle_success(attempt, **sign_in_noted(way=way, language=language)):
             return False
         user = User(pk=attempt.user_id, password=attempt.password, epoch=attempt.epoch)
         by = attempt.whom if way == Way.STAFF else audit.MEMBER

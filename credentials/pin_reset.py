@@ -8,16 +8,16 @@ ticket and new PIN at the terminal page in the store. Nobody but the member ever
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from credentials import audit, codes, mail, suspension, throttling
+from credentials import audit, codes, mail, suspension, throttling, verification
 from credentials.models import Event, PinReset
 from credentials.refusals import BUSY, REFUSED, Refusal, Why
 from members import pins
@@ -25,52 +25,81 @@ from members.hashing import NoSlot, slots
 from members.models import Card, Member, User
 
 PERMISSION = "members.start_pin_reset"
+PREPARE = "members.prepare_pin_reset"
+PREPARED_FOR = timedelta(days=1)
 TICKET_LENGTH = 8
 TICKET_ATTEMPTS = 5
 
 
-class Document(models.TextChoices):
-    """The identity documents that staff accept. The kind is recorded, never the number."""
+def prepare(*, member: Member, by: User, source: str = "") -> str | Refusal:
+    """Prepare a re-set for a contract machine, by the call centre after verification.
 
-    DRIVING_LICENCE = "driving_licence", gettext_lazy("Driving licence")
-    MY_NUMBER_CARD = "my_number_card", gettext_lazy("My Number card (front)")
-    RESIDENCE_CARD = "residence_card", gettext_lazy("Residence card")
-    PASSPORT = "passport", gettext_lazy("Passport")
+    Returns the ticket to read out. It is good for a day, but opens nothing before staff have seen
+    the identity document in person (`start` with the ticket); until then the old PIN holds.
+    """
+    check = verification.require_opened(PREPARE, member=member, by=by, source=source)
+    if isinstance(check, Refusal):
+        return check
+    return _prepare(member, audit.staff(by), source)
+
+
+def prepare_for_oneself(*, member: Member, source: str) -> str | Refusal:
+    """Prepare a re-set for a contract machine, by the member, signed in to the portal."""
+    return _prepare(member, audit.MEMBER, source)
+
+
+def _prepare(member: Member, by: str, source: str) -> str | Refusal:
+    ticket = codes.random_digits(TICKET_LENGTH)
+    with transaction.atomic():
+        if not User.objects.filter(member=member, is_active=True).exists():
+            return Refusal(Why.REFUSED, reason=_("This membership is closed."))
+        _issue(member, ticket, prepared_by=by)
+        audit.record(Event.Act.PIN_RESET_PREPARED, by=by, whom=member.number, source=source)
+    return ticket
 
 
 def start(
-    *, member: Member, by: User, document: str, place: str, source: str = ""
+    *,
+    member: Member,
+    by: User,
+    document: str,
+    place: str,
+    source: str = "",
+    prepared_ticket: str = "",
 ) -> str | Refusal:
     """Stop the old PIN and return a ticket, to be shown once.
 
-    `document`: the kind of identity document that `by` saw; `place`: where. An earlier ticket of
-    the card ends. Refused without the permission, and for a closed membership.
+    `document`: the kind of identity document that `by` saw; `place`: where. With
+    `prepared_ticket`, the one that was prepared becomes good at the terminal. An earlier ticket
+    of the card ends. Refused without the permission, and for a closed membership.
     """
-    who = audit.staff(by)
-    if not by.has_perm(PERMISSION):
-        audit.record(
-            Event.Act.ACCESS_REFUSED,
-            by=who,
-            whom=member.number,
-            source=source,
-            wanted=PERMISSION,
+    refusal = verification.require_permission(PERMISSION, member=member, by=by, source=source)
+    if refusal:
+        return refusal
+    card = Card.objects.get(member=member)
+    if prepared_ticket and not _prepared(card, prepared_ticket):
+        return Refusal(
+            Why.REFUSED, reason=_("This ticket was not prepared for this member, or is too old.")
         )
-        return Refusal(Why.NOT_PERMITTED, reason=_("Your role may not re-set PINs."))
-    if document not in Document.values or not place.strip():
-        return Refusal(Why.REFUSED, reason=_("State the identity document seen, and where."))
-    ticket = codes.random_digits(TICKET_LENGTH)
+    refusal = verification.check_in_person(
+        member=member, by=by, document=document, place=place, source=source
+    )
+    if refusal:
+        return refusal
+    ticket = prepared_ticket or codes.random_digits(TICKET_LENGTH)
+    who = audit.staff(by)
     with transaction.atomic():
         account = User.objects.filter(member=member, is_active=True)
         if not account.update(epoch=F("epoch") + 1):
             return Refusal(Why.REFUSED, reason=_("This membership is closed."))
-        card = Card.objects.get(member=member)
         Card.objects.filter(pk=card.pk).update(
             sealed_pin="", pin_origin=Card.Origin.IN_PERSON, pin_set_at=None
         )
-        PinReset.objects.filter(card=card, ended_at__isnull=True).update(ended_at=Now())
-        PinReset.objects.create(
-            card=card,
-            ticket_digest=_digest(card, ticket),
+        _issue(
+            member,
+            ticket,
+            prepared_by=who,
+            started_at=Now(),
             started_by=who,
             document=document,
             place=place.strip(),
@@ -85,6 +114,22 @@ def start(
         )
         mail.queue("pin_reset_started", member)
     return ticket
+
+
+def _issue(member: Member, ticket: str, **how: Any) -> None:
+    """Make the one open re-set of the member's card; an earlier one ends."""
+    card = Card.objects.select_for_update().get(member=member)
+    PinReset.objects.filter(card=card, ended_at__isnull=True).update(ended_at=Now())
+    PinReset.objects.create(card=card, ticket_digest=_digest(card, ticket), **how)
+
+
+def _prepared(card: Card, ticket: str) -> bool:
+    return PinReset.objects.filter(
+        card=card,
+        ticket_digest=_digest(card, ticket),
+        ended_at__isnull=True,
+        prepared_at__gt=Now() - PREPARED_FOR,
+    ).exists()
 
 
 def _digest(card: Card, ticket: str) -> str:

@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from credentials import audit, mail
+from credentials import audit, mail, verification
 from credentials.attempts import Attempt, accounts, not_suspended, settle_failure
 from credentials.models import Event
 from credentials.refusals import Refusal, Why
@@ -21,17 +21,17 @@ from members.models import User, Way
 IN_PERSON = "in person"
 
 
-def fail(attempt: Attempt | None, *, way: Way, name: str, source: str) -> None:
+def fail(attempt: Attempt | None, *, way: Way, name: str, source: str) -> bool:
     """Settle a failed sign-in: record it and, at the limit, suspend and tell the member.
 
     `attempt` is None where none was reserved; the same statements run, so that from outside both
-    look alike.
+    look alike. Returns whether this failure suspended.
     """
     with transaction.atomic():
         suspended = settle_failure(attempt, way=way, name=name)
         known = accounts(way, name).select_related("member").first()
         audit.record(
-            Event.Act.SIGN_IN_FAILED,
+            Event.Act.CARD_REFUSED if way == Way.ATM else Event.Act.SIGN_IN_FAILED,
             by=audit.VISITOR,
             whom=audit.name_of(known),
             source=source,
@@ -51,6 +51,7 @@ def fail(attempt: Attempt | None, *, way: Way, name: str, source: str) -> None:
             )
             if known.member:
                 mail.queue("suspended", known.member, at=known.suspended_at, until=until)
+    return suspended
 
 
 def is_in_force(user: User) -> bool:
@@ -86,16 +87,17 @@ def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal
     (somebody else lifted it, or it passed).
     """
     in_person = ends_only_in_person(user)
-    who = audit.staff(by)
-    if not by.has_perm(permission_to_lift(user)):
-        audit.record(
-            Event.Act.ACCESS_REFUSED,
-            by=who,
-            whom=audit.name_of(user),
-            source=source,
-            wanted=permission_to_lift(user),
-        )
-        return Refusal(Why.NOT_PERMITTED, reason=_("Your role may not lift this suspension."))
+    permission, who = permission_to_lift(user), audit.staff(by)
+    if user.member:
+        check = verification.require_opened(permission, member=user.member, by=by, source=source)
+        if isinstance(check, Refusal):
+            return check
+        if in_person and check.channel != verification.Channel.IN_PERSON:
+            return Refusal(
+                Why.REFUSED, reason=_("This one is lifted only in person, with a document.")
+            )
+    elif not by.has_perm("members.change_user"):
+        return Refusal(Why.NOT_PERMITTED, reason=_("Your role may not do this."))
     if not reason.strip():
         return Refusal(Why.REFUSED, reason=_("State the reason."))
     with transaction.atomic():

@@ -28,11 +28,12 @@ models.CharField.register_lookup(Lower)
 
 
 class Way(models.TextChoices):
-    """The ways in. A member has the first two, staff the last."""
+    """The ways in. A member has the first two, staff the third; the last is the card host's."""
 
     CARD = "card", _("Card number and PIN")
     WEB_ID = "web_id", _("Web-ID and password")
     STAFF = "staff", _("Staff sign-in")
+    ATM = "atm", _("Card and PIN at the ATM")
 
 
 class UserManager(BaseUserManager["User"]):
@@ -173,6 +174,10 @@ class Member(models.Model):
     birth_date = models.DateField(_("birth date"))
     email = models.CharField(_("registered email address"), max_length=EMAIL_LENGTH, blank=True)
     phone = models.CharField(_("phone"), max_length=20, blank=True)
+    balance = models.PositiveBigIntegerField(
+        _("balance (yen)"), null=True, blank=True, help_text=_("Empty: the feed did not say.")
+    )
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("came in at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -186,6 +191,12 @@ class Member(models.Model):
             ("reinstate_member", "Can lift a suspension"),
             ("reinstate_member_in_person", "Can lift a suspension that only ends in person"),
             ("start_pin_reset", "Can start a PIN re-set in person"),
+            ("prepare_pin_reset", "Can prepare a PIN re-set for a contract machine"),
+            ("verify_on_phone", "Can verify identity on the phone"),
+            ("verify_in_person", "Can verify identity in person"),
+            ("tell_member_number", "Can tell a member number after verification"),
+            ("close_membership", "Can check and close memberships"),
+            ("view_overview", "Can see the overview"),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ its place behind `seal`, `matches` and `reseal`.
 
 from __future__ import annotations
 
+import hmac
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -73,6 +74,12 @@ def reseal(sealed: str, *, card_number: str) -> str | None:
     """Return the same hash under the key that writes today; None where it does not open."""
     encoded = _open_hash(sealed, card_number)
     return None if encoded is None else _seal_hash(encoded, card_number)
+
+
+def fingerprint(pin: str, *, card_number: str) -> str:
+    """Return what tells two questions about a card and a PIN apart; nothing without the key."""
+    key = next(iter(settings.PIN_KEYS.values()))
+    return hmac.new(key, _bound_to(card_number) + b"\0" + pin.encode(), "sha256").hexdigest()
 
 
 # First days of the eras in which a living member can have been born.

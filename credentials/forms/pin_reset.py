@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from credentials import pin_reset
+from credentials import pin_reset, verification
 from credentials.forms.fields import ActForm, NumberField, PinField
 from credentials.refusals import Refusal, Why
 from credentials.throttling import client_address
@@ -20,7 +20,7 @@ class StartPinResetForm(forms.Form):
     """Staff: start a PIN re-set, with the member at the window."""
 
     document = forms.ChoiceField(
-        label=_("Identity document seen"), choices=pin_reset.Document.choices
+        label=_("Identity document seen"), choices=verification.Document.choices
     )
     place = forms.CharField(label=_("Store or contract machine"), max_length=100)
 

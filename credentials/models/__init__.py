@@ -1,0 +1,28 @@
+"""What the acts leave behind, a module for each business.
+
+Times are the database's clock (`db_default=Now()`): a web server's clock that is wrong moves
+neither an expiry nor a suspension.
+"""
+
+from credentials.models.card_host import ApiClient, ApiKey, CardVerification
+from credentials.models.closure import Closure
+from credentials.models.outbox import OutboxMail
+from credentials.models.pin_reset import PinReset
+from credentials.models.record import Event
+from credentials.models.registration import RegistrationRequest
+from credentials.models.sessions import Session
+from credentials.models.verification import HandOffCode, IdentityCheck
+
+__all__ = [
+    "ApiClient",
+    "ApiKey",
+    "CardVerification",
+    "Closure",
+    "Event",
+    "HandOffCode",
+    "IdentityCheck",
+    "OutboxMail",
+    "PinReset",
+    "RegistrationRequest",
+    "Session",
+]
