@@ -1,4 +1,4 @@
-"""The staff's side in the Django admin: find a member, lift a suspension, start a PIN re-set.
+"""The desk: find a member, verify who calls, and what follows.
 
 Everything about a member is read-only here; what changes, changes through the acts. Every look at
 a member's page and every refused attempt is on record.
@@ -6,43 +6,28 @@ a member's page and every refused attempt is on record.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
+from django.urls import URLPattern, path, reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from credentials import audit, pin_reset, suspension
+from credentials.admin.desk import ReadOnly, local_time, record_refused, record_seen, staff_of
 from credentials.forms.pin_reset import StartPinResetForm
 from credentials.forms.suspension import ReinstateForm
-from credentials.models import Event, OutboxMail
+from credentials.models import Event
 from credentials.refusals import Refusal
 from credentials.throttling import client_address
-from members.models import Member, User
+from members.models import Member
 from members.numbers import grouped
 from members.search import find_members
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Nobody adds, changes or deletes here."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Member)
@@ -88,7 +73,7 @@ class MemberAdmin(ReadOnly):
             return queryset, False
         audit.record(
             Event.Act.MEMBERS_SEARCHED,
-            by=audit.staff(_staff(request)),
+            by=audit.staff(staff_of(request)),
             source=client_address(request),
         )
         return find_members(queryset, search_term), False
@@ -116,17 +101,22 @@ class MemberAdmin(ReadOnly):
             return str(_("active"))
         if suspension.ends_only_in_person(user):
             return str(_("suspended until lifted in person"))
-        return str(_("suspended until %(until)s") % {"until": _local(user.suspended_until)})
+        return str(_("suspended until %(until)s") % {"until": local_time(user.suspended_until)})
 
     @admin.display(description=_("last sign-in"))
     def last_sign_in(self, member: Member) -> str:
         user = member.user
         if not user.sign_in_at:
             return str(_("never"))
-        return f"{_local(user.sign_in_at)} ({user.get_sign_in_way_display()})"
+        return f"{local_time(user.sign_in_at)} ({user.get_sign_in_way_display()})"
 
     def get_urls(self) -> list[URLPattern]:
-        own = self.admin_site.admin_view
+        def own(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+            guarded = self.admin_site.admin_view(view)
+            # Where LoginRequiredMiddleware sends whose session has ended.
+            guarded.login_url = reverse_lazy("admin:login")  # type: ignore[attr-defined]
+            return guarded
+
         return [
             path("<int:pk>/reinstate/", own(self.reinstate), name="member_reinstate"),
             path("<int:pk>/pin-reset/", own(self.start_pin_reset), name="member_pin_reset"),
@@ -142,7 +132,7 @@ class MemberAdmin(ReadOnly):
     ) -> Any:
         member = self.get_object(request, object_id) if object_id else None
         if member and self.has_view_permission(request, member):
-            _seen(request, member)
+            record_seen(request, member)
             user = member.user
             may_lift = request.user.has_perm(suspension.permission_to_lift(user))
             extra_context = {
@@ -161,7 +151,7 @@ class MemberAdmin(ReadOnly):
         if form.is_valid():
             refusal = suspension.reinstate(
                 member.user,
-                by=_staff(request),
+                by=staff_of(request),
                 reason=form.cleaned_data["reason"],
                 source=client_address(request),
             )
@@ -181,7 +171,7 @@ class MemberAdmin(ReadOnly):
         if form.is_valid():
             ticket = pin_reset.start(
                 member=member,
-                by=_staff(request),
+                by=staff_of(request),
                 document=form.cleaned_data["document"],
                 place=form.cleaned_data["place"],
                 source=client_address(request),
@@ -203,7 +193,7 @@ class MemberAdmin(ReadOnly):
 
     def _require(self, request: HttpRequest, permission: str, member: Member) -> None:
         if not request.user.has_perm(permission):
-            _refused(request, permission, member)
+            record_refused(request, permission, member)
             raise PermissionDenied
 
     def _act_page(
@@ -223,82 +213,3 @@ class MemberAdmin(ReadOnly):
             "title": title,
         }
         return render(request, template, context)
-
-
-def _staff(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 the admin let nobody else in
-    return request.user
-
-
-def _local(moment: datetime) -> str:
-    return date_format(localtime(moment), "SHORT_DATETIME_FORMAT")
-
-
-def _seen(request: HttpRequest, member: Member) -> None:
-    audit.record(
-        Event.Act.MEMBER_SEEN,
-        by=audit.staff(_staff(request)),
-        whom=member.number,
-        source=client_address(request),
-    )
-
-
-def _refused(request: HttpRequest, permission: str, member: Member) -> None:
-    audit.record(
-        Event.Act.ACCESS_REFUSED,
-        by=audit.staff(_staff(request)),
-        whom=member.number,
-        source=client_address(request),
-        wanted=permission,
-    )
-
-
-@admin.register(Event)
-class EventAdmin(ReadOnly):
-    """The record, for auditors: to read, never to change."""
-
-    list_display = ("at", "act", "by", "whom", "source")
-    list_filter = ("act",)
-    search_fields = ("=whom", "=by")
-    search_help_text = _("A member number, or staff:name.")
-    show_full_result_count = False
-    ordering = ("-pk",)
-
-
-@admin.register(OutboxMail)
-class OutboxMailAdmin(ReadOnly):
-    """What waits to go out, and what did not arrive. Texts are not kept."""
-
-    list_display = ("queued_at", "kind", "member", "tries", "outcome", "closed_at", "last_error")
-    list_filter = ("outcome", "kind")
-    fields = list_display
-    list_select_related = ("member",)
-    show_full_result_count = False
-    ordering = ("-pk",)
-
-
-@admin.register(User)
-class StaffAdmin(UserAdmin):
-    """Members of staff. Members' users are not here: only acts change them."""
-
-    list_display = ("username", "is_active", "is_superuser")
-    list_filter = ("is_active", "groups")
-    search_fields = ("username",)
-    ordering = ("username",)
-    fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        (_("Role"), {"fields": ("is_active", "groups")}),
-    )
-    filter_horizontal = ("groups",)
-    add_fieldsets = (
-        (
-            None,
-            {
-                "classes": ("wide",),
-                "fields": ("username", "usable_password", "password1", "password2"),
-            },
-        ),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).filter(is_staff=True)
