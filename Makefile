@@ -41,5 +41,5 @@ messages: setup ## collect and compile the translations (needs gettext)
 
 lock: setup ## pin the requirements of pyproject.toml, with hashes
 	$(PY) -m pip install --quiet pip-tools
-	$(VENV)/bin/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header -o requirements/production.txt pyproject.toml
-	$(VENV)/bin/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-header --extra dev -c requirements/production.txt -o requirements/development.txt pyproject.toml
+	$(VENV)/bin/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements/production.txt pyproject.toml
+	$(VENV)/bin/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --extra dev -c requirements/production.txt -o requirements/development.txt pyproject.toml

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, F, PositiveIntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest, Now
 
 from members.models import User, Way
@@ -102,6 +102,25 @@ def settle_success(attempt: Attempt, **noted: Any) -> bool:
             suspended_at=None,
             suspended_until=None,
             **noted,
+        )
+    )
+
+
+def hand_back(attempt: Attempt) -> bool:
+    """Take this one attempt out of the count, and no other. In the caller's transaction.
+
+    For a secret that was right but is no sign-in by itself: it is no failure, and it clears none.
+    False where the account was suspended or closed, or a secret of it changed, in the meantime.
+    """
+    account = User.objects.filter(not_suspended(), is_active=True)
+    return bool(
+        account.filter(pk=attempt.user_id, epoch=attempt.epoch).update(
+            attempts_cleared=Case(
+                # Where something later has cleared this one already, there is nothing to take.
+                When(attempts_cleared__lt=attempt.number, then=F("attempts_cleared") + 1),
+                default=F("attempts_cleared"),
+                output_field=PositiveIntegerField(),
+            )
         )
     )
 

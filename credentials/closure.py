@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from credentials import audit, mail, verification
+from credentials import audit, mail, pin_reset, verification
 from credentials.models import Closure, Event, PinReset
 from credentials.refusals import Refusal, Why
 from members.models import Card, Member, User
@@ -33,15 +33,13 @@ def ask(*, member: Member, certificate: bool, source: str) -> Refusal | None:
     return _ask(member, Closure.Via.PORTAL, audit.MEMBER, certificate, source)
 
 
-def ask_for(
-    *, member: Member, by: User, via: str, certificate: bool, source: str = ""
-) -> Refusal | None:
-    """Staff take the wish down, on the phone or at the window, after verification."""
+def ask_for(*, member: Member, by: User, certificate: bool, source: str = "") -> Refusal | None:
+    """Staff take the wish down after verification; how they verified says by which way it came."""
     check = verification.require_opened(PERMISSION, member=member, by=by, source=source)
     if isinstance(check, Refusal):
         return check
-    if via not in (Closure.Via.PHONE, Closure.Via.WINDOW):
-        return Refusal(Why.REFUSED, reason=_("State how the member asked."))
+    in_person = check.channel == verification.Channel.IN_PERSON
+    via = Closure.Via.WINDOW if in_person else Closure.Via.PHONE
     return _ask(member, via, audit.staff(by), certificate, source)
 
 
@@ -65,8 +63,20 @@ def _ask(member: Member, via: str, by: str, certificate: bool, source: str) -> R
     return None
 
 
-def withdraw(*, member: Member, by: str = audit.MEMBER, source: str = "") -> Refusal | None:
-    """Take the wish back, as long as the membership is not closed. `by`: as on record."""
+def withdraw(*, member: Member, source: str) -> Refusal | None:
+    """The signed-in member takes the wish back, as long as the membership is not closed."""
+    return _withdraw(member, audit.MEMBER, source)
+
+
+def withdraw_for(*, member: Member, by: User, source: str = "") -> Refusal | None:
+    """Staff take the wish back for the member, after verification."""
+    check = verification.require_opened(PERMISSION, member=member, by=by, source=source)
+    if isinstance(check, Refusal):
+        return check
+    return _withdraw(member, audit.staff(by), source)
+
+
+def _withdraw(member: Member, by: str, source: str) -> Refusal | None:
     with transaction.atomic():
         this = Closure.objects.filter(member=member, ended_at__isnull=True)
         if not this.update(state=State.WITHDRAWN, ended_at=Now(), ended_by=by):
@@ -81,7 +91,8 @@ def obstacles(member: Member) -> list[str]:
     found = []
     if member.balance:
         found.append(_("There is a balance of %(yen)s yen.") % {"yen": f"{member.balance:,}"})
-    if PinReset.objects.filter(card__member=member, ended_at__isnull=True).exists():
+    # A ticket that nobody used in time stands in nobody's way.
+    if pin_reset.at_the_terminal(member):
         found.append(_("A PIN re-set is under way."))
     return found
 
@@ -139,6 +150,7 @@ def _somebody_was_first() -> Refusal:
 
 def _close(closure: Closure, who: str, source: str) -> None:
     member = closure.member
+    pin_reset.locked_card(member)
     Closure.objects.filter(pk=closure.pk).update(state=State.CLOSED, ended_at=Now(), ended_by=who)
     Member.objects.filter(pk=member.pk).update(closed_at=Now())
     User.objects.filter(member=member).update(is_active=False, password="!", epoch=F("epoch") + 1)
@@ -147,7 +159,7 @@ def _close(closure: Closure, who: str, source: str) -> None:
         sealed_pin="",
         pin_origin=Card.Origin.IN_PERSON,
     )
-    PinReset.objects.filter(Q(card__member=member), ended_at__isnull=True).update(ended_at=Now())
+    PinReset.objects.filter(card__member=member, ended_at__isnull=True).update(ended_at=Now())
     audit.record(
         Event.Act.MEMBERSHIP_CLOSED,
         by=who,

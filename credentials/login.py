@@ -1,4 +1,4 @@
-"""Signing in: card number + PIN, or Web-ID + password; for staff, name + password.
+"""Signing in: card number + PIN, or Web-ID + password; for staff, the first of two steps.
 
 The only ways in. Each goes through the same steps, and a refusal is the same for everyone:
 unknown, wrong, suspended, closed or without a PIN (domain.md, rules 1, 3 and 5).
@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import check_password
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
-from credentials import audit, suspension, throttling
+from credentials import audit, second_factor, suspension, throttling
 from credentials.attempts import Attempt, reserve, settle_success, sign_in_noted
 from credentials.models import Event
 from credentials.refusals import BUSY, REFUSED, Refusal
@@ -48,7 +48,10 @@ def log_in_with_web_id(
 def log_in_staff(
     *, username: str, password: str, session: SessionBase, source: str, language: str
 ) -> Refusal | None:
-    """Sign a member of staff in. As above; counted and suspended like members."""
+    """Take the first step of the staff's sign-in; counted and suspended like members.
+
+    It opens nothing: `session` may now go on to the second step (credentials.second_factor).
+    """
     return _log_in(
         Way.STAFF, username, _password_verifier(password), password, session, source, language
     )
@@ -92,12 +95,15 @@ def _log_in(
 
 def _open(attempt: Attempt, way: Way, session: SessionBase, source: str, language: str) -> bool:
     """Settle, record and open the session in one transaction. False: it is too late for that."""
+    if way == Way.STAFF:
+        return second_factor.begin(attempt, session, source=source)
     with transaction.atomic():
         if not settle_success(attempt, **sign_in_noted(way=way, language=language)):
             return False
         user = User(pk=attempt.user_id, password=attempt.password, epoch=attempt.epoch)
-        by = attempt.whom if way == Way.STAFF else audit.MEMBER
-        audit.record(Event.Act.SIGNED_IN, by=by, whom=attempt.whom, source=source, way=way)
+        audit.record(
+            Event.Act.SIGNED_IN, by=audit.MEMBER, whom=attempt.whom, source=source, way=way
+        )
         open_session(session, user)
     return True
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -53,7 +53,11 @@ def _prepare(member: Member, by: str, source: str) -> str | Refusal:
     with transaction.atomic():
         if not User.objects.filter(member=member, is_active=True).exists():
             return Refusal(Why.REFUSED, reason=_("This membership is closed."))
-        _issue(member, ticket, prepared_by=by)
+        card = locked_card(member)
+        if _open_resets(card).filter(_good_at_the_terminal()).exists():
+            # The member stands at the terminal: another ticket would take theirs away.
+            return Refusal(Why.REFUSED, reason=_("A PIN re-set is under way in a store just now."))
+        _issue(card, ticket, prepared_by=by)
         audit.record(Event.Act.PIN_RESET_PREPARED, by=by, whom=member.number, source=source)
     return ticket
 
@@ -70,40 +74,49 @@ def start(
     """Stop the old PIN and return a ticket, to be shown once.
 
     `document`: the kind of identity document that `by` saw; `place`: where. With
-    `prepared_ticket`, the one that was prepared becomes good at the terminal. An earlier ticket
-    of the card ends. Refused without the permission, and for a closed membership.
+    `prepared_ticket`, the one that was prepared becomes good at the terminal, once. An earlier
+    ticket of the card ends. Refused without the permission, for a closed membership, and for a
+    ticket that was not prepared for this card, is too old or was used.
     """
     refusal = verification.require_permission(PERMISSION, member=member, by=by, source=source)
-    if refusal:
-        return refusal
-    card = Card.objects.get(member=member)
-    if prepared_ticket and not _prepared(card, prepared_ticket):
-        return Refusal(
-            Why.REFUSED, reason=_("This ticket was not prepared for this member, or is too old.")
-        )
-    refusal = verification.check_in_person(
-        member=member, by=by, document=document, place=place, source=source
-    )
     if refusal:
         return refusal
     ticket = prepared_ticket or codes.random_digits(TICKET_LENGTH)
     who = audit.staff(by)
     with transaction.atomic():
+        card = locked_card(member)
         account = User.objects.filter(member=member, is_active=True)
-        if not account.update(epoch=F("epoch") + 1):
+        if not account.exists():
             return Refusal(Why.REFUSED, reason=_("This membership is closed."))
+        prepared = _prepared(card, prepared_ticket)
+        if prepared_ticket and not prepared.exists():
+            audit.record(Event.Act.TICKET_FAILED, by=who, whom=member.number, source=source)
+            return Refusal(
+                Why.REFUSED,
+                reason=_(
+                    "This ticket was not prepared for this member, is too old, or was used "
+                    "before. Compare the digits, or start without a ticket."
+                ),
+            )
+        refusal = verification.check_in_person(
+            member=member, by=by, document=document, place=place, source=source
+        )
+        if refusal:
+            return refusal
+        account.update(epoch=F("epoch") + 1)
         Card.objects.filter(pk=card.pk).update(
             sealed_pin="", pin_origin=Card.Origin.IN_PERSON, pin_set_at=None
         )
-        _issue(
-            member,
-            ticket,
-            prepared_by=who,
-            started_at=Now(),
-            started_by=who,
-            document=document,
-            place=place.strip(),
-        )
+        started = {
+            "started_at": Now(),
+            "started_by": who,
+            "document": document,
+            "place": place.strip(),
+        }
+        if prepared_ticket:
+            prepared.update(**started)
+        else:
+            _issue(card, ticket, prepared_by=who, **started)
         audit.record(
             Event.Act.PIN_RESET_STARTED,
             by=who,
@@ -116,20 +129,41 @@ def start(
     return ticket
 
 
-def _issue(member: Member, ticket: str, **how: Any) -> None:
-    """Make the one open re-set of the member's card; an earlier one ends."""
-    card = Card.objects.select_for_update().get(member=member)
-    PinReset.objects.filter(card=card, ended_at__isnull=True).update(ended_at=Now())
+def at_the_terminal(member: Member) -> PinReset | None:
+    """Return the re-set whose ticket is good at the terminal now, if there is one."""
+    return _open_resets(member.card).filter(_good_at_the_terminal()).first()
+
+
+def locked_card(member: Member) -> Card:
+    """Return the member's card, for one act on it at a time, in the caller's transaction.
+
+    The user first and then the card, as the feed locks them: so neither waits in a ring.
+    """
+    User.objects.select_for_update(no_key=True).get(member=member)
+    return Card.objects.select_for_update(no_key=True).get(member=member)
+
+
+def _issue(card: Card, ticket: str, **how: Any) -> None:
+    """Make the one open re-set of the card; an earlier one ends."""
+    _open_resets(card).update(ended_at=Now())
     PinReset.objects.create(card=card, ticket_digest=_digest(card, ticket), **how)
 
 
-def _prepared(card: Card, ticket: str) -> bool:
-    return PinReset.objects.filter(
-        card=card,
+def _open_resets(card: Card) -> QuerySet[PinReset]:
+    return PinReset.objects.filter(card=card, ended_at__isnull=True)
+
+
+def _good_at_the_terminal() -> Q:
+    return Q(started_at__gt=Now() - timedelta(seconds=settings.TICKET_SECONDS))
+
+
+def _prepared(card: Card, ticket: str) -> QuerySet[PinReset]:
+    """Return the re-set that this ticket was prepared for and that nobody started yet."""
+    return _open_resets(card).filter(
         ticket_digest=_digest(card, ticket),
-        ended_at__isnull=True,
+        started_at__isnull=True,
         prepared_at__gt=Now() - PREPARED_FOR,
-    ).exists()
+    )
 
 
 def _digest(card: Card, ticket: str) -> str:
@@ -146,9 +180,7 @@ def set_pin(*, card_number: str, ticket: str, pin: str, source: str) -> Refusal 
     if isinstance(admission, Refusal):
         return admission
     live = PinReset.objects.filter(
-        card__number=card_number,
-        ended_at__isnull=True,
-        started_at__gt=Now() - timedelta(seconds=settings.TICKET_SECONDS),
+        _good_at_the_terminal(), card__number=card_number, ended_at__isnull=True
     )
     reset = live.select_related("card__member__user").first()
     # Counted before it is judged, as every guess at a short secret is.
@@ -196,15 +228,17 @@ def _set(reset: PinReset, sealed: str, source: str) -> bool:
     """Use the ticket up and set the PIN, in one transaction; False where somebody was first."""
     member = reset.card.member
     with transaction.atomic():
+        locked_card(member)
         this = PinReset.objects.filter(pk=reset.pk, ended_at__isnull=True)
         if not this.update(ended_at=Now()):
             return False
         account = User.objects.filter(member=member, is_active=True)
         if not account.update(epoch=F("epoch") + 1, **suspension.lifted()):
             return False
-        Card.objects.filter(pk=reset.card_id, number=reset.card.number).update(
-            sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()
-        )
+        card = Card.objects.filter(pk=reset.card_id, number=reset.card.number)
+        if not card.update(sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()):
+            # The feed gave the card another number meanwhile: sealed for the old one, useless.
+            return False
         audit.record(
             Event.Act.PIN_SET,
             by=audit.MEMBER,

@@ -2,7 +2,7 @@
 
 A session ends by itself when it was idle or open for too long, by the database's clock; at once
 when its user's epoch or password changes (members.User.get_session_auth_hash); and on signing
-out, when its row goes.
+out, when its row goes. Staff have limits of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
-from django.db.models import BooleanField, Case, Value, When
+from django.db.models import BooleanField, Case, DateTimeField, Exists, OuterRef, Value, When
 from django.db.models.functions import Now
 from django.utils.crypto import get_random_string
 
@@ -23,6 +23,7 @@ from credentials import models
 from members.models import User
 
 BACKEND = "credentials.sessions.SignedInUsers"
+_CLOSURE_UNDER_WAY = models.Closure.objects.filter(member=OuterRef("member"), ended_at__isnull=True)
 _KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -40,17 +41,30 @@ class SignedInUsers(ModelBackend):
         """Return the user with what every page shows of them, in one statement."""
         return (
             User.objects.select_related("member__card", "member__web_id")
+            .annotate(closure_under_way=Exists(_CLOSURE_UNDER_WAY))
             .filter(pk=user_id, is_active=True)
             .first()
         )
 
 
-def _idle() -> timedelta:
-    return timedelta(seconds=settings.SESSION_IDLE_SECONDS)
+def _oldest(members: int, staff: int) -> Case:
+    """Return the moment so many seconds ago, by whose session it is. Visitors are as members."""
+    return Case(
+        When(user__is_staff=True, then=Now() - timedelta(seconds=staff)),
+        default=Now() - timedelta(seconds=members),
+        output_field=DateTimeField(),
+    )
 
 
-def _absolute() -> timedelta:
-    return timedelta(seconds=settings.SESSION_ABSOLUTE_SECONDS)
+def _idle_since(share: int = 1) -> Case:
+    """Return the moment before which a session was idle for too long, or a part 1/`share` of it."""
+    return _oldest(
+        settings.SESSION_IDLE_SECONDS // share, settings.STAFF_SESSION_IDLE_SECONDS // share
+    )
+
+
+def _open_since() -> Case:
+    return _oldest(settings.SESSION_ABSOLUTE_SECONDS, settings.STAFF_SESSION_ABSOLUTE_SECONDS)
 
 
 class SessionStore(SessionBase):
@@ -81,12 +95,12 @@ class SessionStore(SessionBase):
         row = (
             models.Session.objects.filter(
                 key=self.session_key,
-                last_seen_at__gt=Now() - _idle(),
-                opened_at__gt=Now() - _absolute(),
+                last_seen_at__gt=_idle_since(),
+                opened_at__gt=_open_since(),
             )
             .annotate(
                 stale=Case(
-                    When(last_seen_at__lt=Now() - _idle() / 10, then=Value(True)),
+                    When(last_seen_at__lt=_idle_since(share=10), then=Value(True)),
                     default=Value(False),
                     output_field=BooleanField(),
                 )
@@ -151,19 +165,37 @@ class SessionStore(SessionBase):
     @classmethod
     def clear_expired(cls) -> None:
         """Delete the rows whose time is over (`manage.py clearsessions`, and the worker)."""
-        models.Session.objects.filter(last_seen_at__lt=Now() - _idle()).delete()
-        models.Session.objects.filter(opened_at__lt=Now() - _absolute()).delete()
+        models.Session.objects.filter(last_seen_at__lt=_idle_since()).delete()
+        models.Session.objects.filter(opened_at__lt=_open_since()).delete()
 
 
-def open_session(session: SessionBase, user: User) -> None:
-    """Make `session` the user's, under a new key and with nothing left from before.
+def open_session(session: SessionBase, user: User, **noted: Any) -> None:
+    """Make `session` the user's, under a new key and with nothing left from before but `noted`.
 
     Writes one row, in the caller's transaction. The caller also rotates the CSRF token.
     """
+    start_over(
+        session,
+        **{
+            SESSION_KEY: str(user.pk),
+            BACKEND_SESSION_KEY: BACKEND,
+            HASH_SESSION_KEY: user.get_session_auth_hash(),
+        },
+        **noted,
+    )
+
+
+def start_over(session: SessionBase, **noted: Any) -> None:
+    """Give `session` a new key and nothing but what is `noted`. In the caller's transaction."""
     if session.session_key:
         session.delete()
     session.clear()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = BACKEND
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    for name, value in noted.items():
+        session[name] = value
     session.create()
+
+
+def keep_session(session: SessionBase, user: User) -> None:
+    """Let this one session of the user's outlive a change of epoch or password, under a new key."""
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.cycle_key()

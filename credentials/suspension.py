@@ -21,23 +21,32 @@ from members.models import User, Way
 IN_PERSON = "in person"
 
 
-def fail(attempt: Attempt | None, *, way: Way, name: str, source: str) -> bool:
-    """Settle a failed sign-in: record it and, at the limit, suspend and tell the member.
+def fail(
+    attempt: Attempt | None,
+    *,
+    way: Way,
+    name: str,
+    source: str,
+    act: Event.Act = Event.Act.SIGN_IN_FAILED,
+    **how: object,
+) -> bool:
+    """Settle a failed sign-in: record it as `act` and, at the limit, suspend and tell the member.
 
     `attempt` is None where none was reserved; the same statements run, so that from outside both
-    look alike. Returns whether this failure suspended.
+    look alike. `how`: what else the record says. Returns whether this failure suspended.
     """
     with transaction.atomic():
         suspended = settle_failure(attempt, way=way, name=name)
         known = accounts(way, name).select_related("member").first()
         audit.record(
-            Event.Act.CARD_REFUSED if way == Way.ATM else Event.Act.SIGN_IN_FAILED,
-            by=audit.VISITOR,
+            act,
+            by=audit.CARD_HOST if way == Way.ATM else audit.VISITOR,
             whom=audit.name_of(known),
             source=source,
             way=way,
             # 0: not judged, and so not counted either.
             failures=attempt.failures if attempt else 0,
+            **how,
         )
         if known and suspended:
             until = known.suspended_until

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from credentials import views
+from credentials import self_service, views
 
 urlpatterns = [
     path("login/", views.CardSignInView.as_view(), name="login"),
@@ -13,10 +13,9 @@ urlpatterns = [
     path("web-id/register/choose/", views.ChooseView.as_view(), name="register_choose"),
     path("web-id/register/done/", views.RegisteredView.as_view(), name="register_done"),
     path("pin/", views.PinView.as_view(), name="pin"),
-    path(
-        "pin/done/",
-        views.PlainPage.as_view(template_name="credentials/pin_done.html"),
-        name="pin_done",
-    ),
+    path("pin/done/", views.PinDoneView.as_view(), name="pin_done"),
+    path("pin/prepare/", self_service.PreparePin.as_view(), name="pin_prepare"),
+    path("hand-off/", self_service.HandOff.as_view(), name="hand_off"),
+    path("closure/", self_service.Closing.as_view(), name="closure"),
     path("help/", views.PlainPage.as_view(template_name="credentials/help.html"), name="help"),
 ]

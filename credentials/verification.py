@@ -129,7 +129,7 @@ def check_by_hand_off_code(
         )
         if not live.filter(attempts__lt=HAND_OFF_ATTEMPTS).update(attempts=F("attempts") + 1):
             return False
-        digest = codes.digest("hand-off", str(member.pk), code)
+        digest = _hand_off_digest(member, code)
         return bool(live.filter(code_digest=digest).update(used_at=Now()))
 
     return _check(Channel.HAND_OFF, member, by, source, right)
@@ -160,14 +160,14 @@ def _check(
         return refusal
     with transaction.atomic():
         # One check of a member at a time, so that parallel ones cannot pass the third failure.
-        Member.objects.select_for_update().get(pk=member.pk)
+        Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         on_phone = channel != Channel.IN_PERSON
         if on_phone and phone_way_is_closed(member):
             return Refusal(
                 Why.REFUSED,
                 reason=_(
-                    "Verification on the phone failed three times today. It is closed for this "
-                    "member until tomorrow; ask them to come to a store window."
+                    "Verification on the phone failed three times within a day. It is closed for "
+                    "this member for a day; ask them to come to a store window."
                 ),
             )
         passed = right()
@@ -196,23 +196,30 @@ def _alert(member: Member, source: str) -> None:
     logger.error("phone way closed for a member after %s failures", FAILURES_A_DAY)
 
 
-def phone_way_is_closed(member: Member) -> bool:
-    """Whether so many phone verifications of this member failed today that none is taken."""
-    failed = IdentityCheck.objects.filter(
+def failures_on_phone(member: Member) -> int:
+    """How many verifications of this member on the phone failed within the last day."""
+    return IdentityCheck.objects.filter(
         member=member,
         passed=False,
         channel__in=[Channel.PHONE, Channel.HAND_OFF],
         at__gt=Now() - timedelta(days=1),
-    )
-    return failed.count() >= FAILURES_A_DAY
+    ).count()
+
+
+def phone_way_is_closed(member: Member) -> bool:
+    """Whether so many phone verifications of this member failed that none is taken now."""
+    return failures_on_phone(member) >= FAILURES_A_DAY
 
 
 def opened(member: Member, by: User) -> IdentityCheck | None:
-    """Return the verification that opens this member to this operator now, if there is one."""
-    checks = IdentityCheck.objects.filter(
-        member=member, by=by, passed=True, at__gt=Now() - OPEN_FOR
-    )
-    return checks.order_by("-at", "-pk").first()
+    """Return the verification that opens this member to this operator now, if there is one.
+
+    It is the operator's latest one that counts: a failure after a success is another caller, who
+    must not profit from the first one's answers.
+    """
+    checks = IdentityCheck.objects.filter(member=member, by=by, at__gt=Now() - OPEN_FOR)
+    latest = checks.order_by("-at", "-pk").first()
+    return latest if latest and latest.passed else None
 
 
 def require_permission(permission: str, *, member: Member, by: User, source: str) -> Refusal | None:
@@ -252,7 +259,7 @@ def make_hand_off_code(*, member: Member, source: str) -> str:
         HandOffCode.objects.update_or_create(
             member=member,
             defaults={
-                "code_digest": codes.digest("hand-off", str(member.pk), code),
+                "code_digest": _hand_off_digest(member, code),
                 "made_at": Now(),
                 "used_at": None,
                 "attempts": 0,
@@ -262,3 +269,9 @@ def make_hand_off_code(*, member: Member, source: str) -> str:
             Event.Act.HAND_OFF_CODE_MADE, by=audit.MEMBER, whom=member.number, source=source
         )
     return code
+
+
+def _hand_off_digest(member: Member, code: str) -> str:
+    # With the epoch: whatever ends the member's sessions ends the codes made in them, too.
+    epoch = User.objects.values_list("epoch", flat=True).get(member=member)
+    return codes.digest("hand-off", str(member.pk), str(epoch), code)

@@ -30,6 +30,7 @@ from members.models import User
 
 _STATUS = {Why.THROTTLED: 429, Why.BUSY: 503}
 RESEND_SECONDS = 60
+TERMINAL_DONE_SECONDS = 30
 
 
 def policy() -> dict[str, Any]:
@@ -200,6 +201,21 @@ class PinView(ActView):
     template_name = "credentials/pin.html"
     form_class = PinForm
     success_url = reverse_lazy("pin_done")
+
+
+@method_decorator([login_not_required, never_cache], name="dispatch")
+class PinDoneView(TemplateView):
+    """The end at the terminal: back to the start by itself, and nothing left in the browser."""
+
+    http_method_names = ["get", "head", "options"]
+    template_name = "credentials/pin_done.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().get(request, *args, **kwargs)
+        # A header, so that it works without scripts.
+        response["Refresh"] = f"{TERMINAL_DONE_SECONDS}; url={resolve_url('pin')}"
+        response["Clear-Site-Data"] = '"cache", "storage"'
+        return response
 
 
 @method_decorator([login_not_required, never_cache], name="dispatch")

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Lower, Now, Right
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from members.fields import BytewiseField, levelled
+from members.masking import masked_number
 from members.numbers import (
     EMAIL_LENGTH,
     MEMBER_NUMBER_LENGTH,
@@ -171,6 +173,12 @@ class Member(models.Model):
     )
     name = models.CharField(_("name"), max_length=100)
     name_kana = models.CharField(_("name in kana"), max_length=100)
+    # How names are compared (numbers.levelled_kana); the database keeps it.
+    kana_key = models.GeneratedField(
+        expression=levelled(F("name_kana")),
+        output_field=BytewiseField(max_length=100),
+        db_persist=True,
+    )
     birth_date = models.DateField(_("birth date"))
     email = models.CharField(_("registered email address"), max_length=EMAIL_LENGTH, blank=True)
     phone = models.CharField(_("phone"), max_length=20, blank=True)
@@ -184,8 +192,11 @@ class Member(models.Model):
         verbose_name = _("member")
         verbose_name_plural = _("members")
         indexes = [
-            models.Index(fields=["name_kana", "birth_date"], name="member_kana_birth"),
-            models.Index(fields=["birth_date"], name="member_birth_date"),
+            # What staff find a member by (members.search).
+            models.Index(fields=["kana_key", "birth_date"], name="member_kana_birth"),
+            models.Index(fields=["birth_date", "kana_key"], name="member_birth_date"),
+            models.Index(fields=["phone"], name="member_phone"),
+            models.Index(Lower("email"), name="member_email_any_case"),
         ]
         permissions = [
             ("reinstate_member", "Can lift a suspension"),
@@ -200,7 +211,8 @@ class Member(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.number_grouped} {self.name}"
+        # Masked: what the admin writes into titles, lists and links by itself gives nothing away.
+        return masked_number(self.number)
 
     @property
     def number_grouped(self) -> str:
@@ -230,6 +242,7 @@ class Card(models.Model):
     class Meta:
         verbose_name = _("card")
         verbose_name_plural = _("cards")
+        indexes = [models.Index(Right("number", 4), name="card_last_four")]
 
     def __str__(self) -> str:
         return f"…{self.last_four}"

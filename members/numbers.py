@@ -40,6 +40,47 @@ def plain_kana(text: str) -> str:
     return " ".join(kana.split())
 
 
+# What kana names are compared without: core systems write キヨウコ for キョウコ and leave ー out.
+KANA_LEVELLED = (
+    (" ", ""), ("ー", ""), ("・", ""),
+    ("ァ", "ア"), ("ィ", "イ"), ("ゥ", "ウ"), ("ェ", "エ"), ("ォ", "オ"),
+    ("ッ", "ツ"), ("ャ", "ヤ"), ("ュ", "ユ"), ("ョ", "ヨ"), ("ヮ", "ワ"),
+)  # fmt: skip
+
+
+def levelled_kana(text: str) -> str:
+    """Return a kana name as names are compared: no spaces, no small kana, no long-vowel marks.
+
+    The same as the database makes of `Member.name_kana` in `Member.kana_key`.
+    """
+    text = plain_kana(text)
+    for written, compared in KANA_LEVELLED:
+        text = text.replace(written, compared)
+    return text
+
+
+_BRACKETS = str.maketrans("", "", "()")
+
+
+def plain_phones(text: str) -> list[str]:
+    """Return the ways in which this phone number may be on file: digits, a + before them abroad.
+
+    A Japanese number may have come with the trunk 0 or with +81; nothing where it is no number.
+    """
+    digits = plain_digits(text).translate(_BRACKETS)
+    if digits.startswith("+"):
+        digits = "00" + digits[1:]
+    if not digits.isascii() or not digits.isdigit():
+        return []
+    if digits.startswith("0081"):
+        digits = "0" + digits[4:].removeprefix("0")
+    if digits.startswith("00"):
+        return [f"+{digits[2:]}"]
+    if re.fullmatch(r"0[1-9][0-9]{8,9}", digits):
+        return [digits, f"+81{digits[1:]}"]
+    return []
+
+
 def is_digits(text: str, length: int) -> bool:
     """Whether `text` is exactly `length` ASCII digits."""
     return len(text) == length and text.isascii() and text.isdigit()

@@ -13,21 +13,16 @@ its place behind `seal`, `matches` and `reseal`.
 from __future__ import annotations
 
 import hmac
-import os
-from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from members import sealing
 from members.hashing import hash_secret, verify_nobody, verify_secret
-
-_NONCE = 12
 
 
 def _bound_to(card_number: str) -> bytes:
@@ -35,22 +30,12 @@ def _bound_to(card_number: str) -> bytes:
 
 
 def _seal_hash(encoded: str, card_number: str) -> str:
-    version, key = next(iter(settings.PIN_KEYS.items()))
-    nonce = os.urandom(_NONCE)
-    sealed = AESGCM(key).encrypt(nonce, encoded.encode(), _bound_to(card_number))
-    return f"{version}:{b64encode(nonce + sealed).decode()}"
+    return sealing.seal(encoded.encode(), bound_to=_bound_to(card_number))
 
 
 def _open_hash(sealed: str, card_number: str) -> str | None:
-    version, _separator, body = sealed.partition(":")
-    key = settings.PIN_KEYS.get(version)
-    if key is None or not body:
-        return None
-    raw = b64decode(body)
-    try:
-        return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound_to(card_number)).decode()
-    except InvalidTag:
-        return None
+    opened = sealing.unseal(sealed, bound_to=_bound_to(card_number))
+    return None if opened is None else opened.decode()
 
 
 def seal(pin: str, *, card_number: str) -> str:
@@ -76,10 +61,14 @@ def reseal(sealed: str, *, card_number: str) -> str | None:
     return None if encoded is None else _seal_hash(encoded, card_number)
 
 
-def fingerprint(pin: str, *, card_number: str) -> str:
-    """Return what tells two questions about a card and a PIN apart; nothing without the key."""
-    key = next(iter(settings.PIN_KEYS.values()))
-    return hmac.new(key, _bound_to(card_number) + b"\0" + pin.encode(), "sha256").hexdigest()
+def fingerprints(pin: str, *, card_number: str) -> list[str]:
+    """Return what tells two questions about a card and a PIN apart; nothing without the keys.
+
+    One for each key, the first under the key that writes: so a question that was kept before the
+    keys rotated is still known again.
+    """
+    message = _bound_to(card_number) + b"\0" + pin.encode()
+    return [hmac.new(key, message, "sha256").hexdigest() for key in settings.PIN_KEYS.values()]
 
 
 # First days of the eras in which a living member can have been born.

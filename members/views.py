@@ -39,7 +39,8 @@ class MemberPage(TemplateView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         user = request.user
         if not isinstance(user, User) or user.member is None:
-            return redirect("admin:index")
+            # By its path: the admin's names are not there where a process serves members only.
+            return redirect("/admin/")
         return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:

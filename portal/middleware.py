@@ -28,6 +28,10 @@ class BrowserRules:
         return response
 
 
+class BodyTooLarge(BadRequest):
+    """The body is larger than the largest form, or has no length that can be read."""
+
+
 class ReadableRequests:
     """Answers 400 to what no form of ours sends, before anything is read or counted.
 
@@ -41,7 +45,7 @@ class ReadableRequests:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise BadRequest("body too large")
+            raise BodyTooLarge("body too large")
         if request.encoding and codecs.lookup(request.encoding).name != "utf-8":
             raise BadRequest("not UTF-8")
         if any("\0" in text for text in _texts(request)):

@@ -8,51 +8,13 @@ single-machine set-up.
 from __future__ import annotations
 
 import os
-from base64 import b64decode
-from binascii import Error as BadBase64
 from pathlib import Path
 
-import environ
 import structlog
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
-
-
-def pin_keys(text: str) -> dict[str, bytes]:
-    """Return the keys of `version:base64,version:base64`, in that order.
-
-    Raises ImproperlyConfigured, which never quotes a key.
-    """
-    keys = {}
-    for number, part in enumerate(filter(None, text.replace(" ", "").split(",")), start=1):
-        version, _colon, encoded = part.partition(":")
-        try:
-            key = b64decode(encoded, validate=True)
-        except BadBase64:
-            key = b""
-        if not version or len(key) != 32 or version in keys:
-            raise ImproperlyConfigured(
-                f"PIN_KEYS: entry {number} is not `version:base64` of 32 bytes under a version "
-                "of its own."
-            )
-        keys[version] = key
-    if not keys:
-        raise ImproperlyConfigured("PIN_KEYS is empty.")
-    return keys
-
-
-def positive(name: str, default: int) -> int:
-    """Return the whole number at or above 1 that the environment gives for `name`."""
-    value: int = env.int(name, default=default)
-    if value < 1:
-        raise ImproperlyConfigured(f"{name} must be at least 1.")
-    return value
-
+from portal.environment import BASE_DIR, env, one_of, pin_keys, positive
 
 # --- What every installation says for itself -------------------------------------------------
 
@@ -68,6 +30,8 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+# Which side this process serves; the other side's addresses are not there.
+SERVE = one_of("SERVE", "both", "members", "staff")
 CALL_CENTRE_PHONE = env.str("CALL_CENTRE_PHONE", default="0120-000-000")
 CALL_CENTRE_HOURS = env.str("CALL_CENTRE_HOURS", default="9:00–21:00")
 
@@ -85,6 +49,10 @@ IDENTITY_QUESTIONS_REQUIRED = positive("IDENTITY_QUESTIONS_REQUIRED", 3)
 CLOSURE_NEEDS_SECOND = env.bool("CLOSURE_NEEDS_SECOND", default=True)
 SESSION_IDLE_SECONDS = positive("SESSION_IDLE_SECONDS", 900)
 SESSION_ABSOLUTE_SECONDS = positive("SESSION_ABSOLUTE_SECONDS", 43200)
+STAFF_SESSION_IDLE_SECONDS = positive("STAFF_SESSION_IDLE_SECONDS", 900)
+STAFF_SESSION_ABSOLUTE_SECONDS = positive("STAFF_SESSION_ABSOLUTE_SECONDS", 8 * 3600)
+# Between the staff's password and the second factor.
+SECOND_FACTOR_SECONDS = positive("SECOND_FACTOR_SECONDS", 600)
 
 # Argon2id verifications at once in a process, how many may wait for one, and how long.
 HASHING_SLOTS = positive("HASHING_SLOTS", os.cpu_count() or 1)
@@ -128,8 +96,8 @@ ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 AUTH_USER_MODEL = "members.User"
 AUTHENTICATION_BACKENDS = ["credentials.sessions.SignedInUsers"]
-LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "top"
+LOGIN_URL = "admin:login" if SERVE == "staff" else "login"
+LOGIN_REDIRECT_URL = "admin:index" if SERVE == "staff" else "top"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 TEMPLATES = [
@@ -189,7 +157,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 SESSION_ENGINE = "credentials.sessions"
-SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS
+SESSION_COOKIE_AGE = max(SESSION_ABSOLUTE_SECONDS, STAFF_SESSION_ABSOLUTE_SECONDS)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True

@@ -13,7 +13,9 @@ from django.views.decorators.cache import never_cache
 from limits.errors import StorageError
 
 from credentials.mail import waiting
+from credentials.problems import is_for_machines, problem
 from credentials.throttling import counters
+from portal.middleware import BodyTooLarge
 
 RETRY_AFTER = "10"
 _OUT_OF_REACH = (OperationalError, InterfaceError, StorageError)
@@ -62,6 +64,10 @@ def _outbox() -> None:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Say what to do about a request that cannot be read."""
+    if is_for_machines(request):
+        if isinstance(exception, BodyTooLarge):
+            return problem(413, "The body is too large.")
+        return problem(400, "The request cannot be read.")
     return HttpResponse(render_to_string("400.html", request=None), status=400)
 
 
@@ -74,7 +80,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Say that it is our fault: 503 where database or cache are gone, 500 otherwise."""
     gone = isinstance(sys.exc_info()[1], _OUT_OF_REACH)
     template, status = ("503.html", 503) if gone else ("500.html", 500)
-    response = HttpResponse(render_to_string(template), status=status)
+    if is_for_machines(request):
+        response = problem(status, "The error is on our side.")
+    else:
+        response = HttpResponse(render_to_string(template), status=status)
     response["Cache-Control"] = "no-store"
     if gone:
         response["Retry-After"] = RETRY_AFTER

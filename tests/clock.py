@@ -10,10 +10,25 @@ from datetime import timedelta
 
 from django.db.models import DateTimeField, F, Model
 
-from credentials.models import OutboxMail, PinReset, RegistrationRequest, Session
+from credentials.models import (
+    HandOffCode,
+    IdentityCheck,
+    OutboxMail,
+    PinReset,
+    RegistrationRequest,
+    Session,
+)
 from members.models import User
 
-_WITH_MOMENTS: tuple[type[Model], ...] = (User, Session, RegistrationRequest, PinReset, OutboxMail)
+_WITH_MOMENTS: tuple[type[Model], ...] = (
+    User,
+    Session,
+    RegistrationRequest,
+    PinReset,
+    OutboxMail,
+    IdentityCheck,
+    HandOffCode,
+)
 
 
 def time_passes(**passed: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.core import mail as django_mail
@@ -11,11 +12,17 @@ from django.test import Client
 
 from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
+from credentials.models import SecondFactor
 from credentials.throttling import counters
+from members.models import User
+from tests.factories import PASSWORD, StaffFactory, app_code
 
 
 class Browser(Client):
     """A client behind the one proxy that the tests' settings trust, over TLS."""
+
+    # Who is signed in, where `staff_browser` made it.
+    staff: User
 
     def __init__(self, address: str = "203.0.113.7", **defaults: str) -> None:
         super().__init__(
@@ -26,6 +33,37 @@ class Browser(Client):
 @pytest.fixture
 def client() -> Browser:
     return Browser()
+
+
+@pytest.fixture
+def staff_browser(db: None) -> Callable[..., Browser]:
+    """Return a function that signs a new member of staff in, and gives the browser.
+
+    `staff_browser("Store")` for somebody in that role; `staff_browser("")` for somebody without
+    one; further keywords go to StaffFactory (`is_superuser=True`, `username="…"`). The browser's
+    `.staff` is the User. Signed in by both steps, password and second factor, so every page of
+    the admin that the role may see is open to it.
+    """
+
+    def sign_in(role: str = "", **fields: Any) -> Browser:
+        browser = Browser()
+        browser.staff = StaffFactory(role=role, **fields)
+        sign_in_staff(browser, browser.staff)
+        return browser
+
+    return sign_in
+
+
+def sign_in_staff(browser: Browser, staff: User) -> None:
+    """Sign a member of staff from StaffFactory in, by both steps.
+
+    The app's last code is forgotten first: two sign-ins within thirty seconds would need a
+    second one.
+    """
+    SecondFactor.objects.filter(pk=staff.pk).update(last_step=0)
+    browser.post("/admin/login/", {"username": staff.username, "password": PASSWORD})
+    answer = browser.post("/admin/second-factor/", {"code": app_code()})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/"), answer
 
 
 @pytest.fixture(autouse=True)

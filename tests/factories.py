@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import factory
 from django.contrib.auth.models import Group
 
+from credentials import second_factor, totp
+from credentials.models import SecondFactor
 from members import pins
 from members.models import Card, Member, User, WebID
 
 PIN = "2580"
 PASSWORD = "correct horse battery staple"
+# The secret in the authenticator app of every made-up member of staff.
+APP_SECRET = b"twenty bytes for RFC"
+
+
+def app_code(steps_from_now: int = 0, secret: bytes = APP_SECRET) -> str:
+    """Return what the authenticator app shows now, or so many thirty-second steps later."""
+    return totp.code_at(secret, totp.step_at(datetime.now(tz=UTC)) + steps_from_now)
 
 
 def with_check_digit(first_fifteen: str) -> str:
@@ -59,7 +68,10 @@ class MemberFactory(factory.django.DjangoModelFactory[Member]):
 
 
 class StaffFactory(factory.django.DjangoModelFactory[User]):
-    """A member of staff in one role: `StaffFactory(role="Store")`."""
+    """A member of staff in one role: `StaffFactory(role="Store")`.
+
+    With a second factor, whose codes `app_code` gives; `second_factor=False` for none yet.
+    """
 
     class Meta:
         model = User
@@ -74,3 +86,9 @@ class StaffFactory(factory.django.DjangoModelFactory[User]):
         self.save()
         if extracted:
             self.groups.add(Group.objects.get(name=extracted))
+
+    @factory.post_generation
+    def second_factor(self: User, create: bool, extracted: bool | None, **kwargs: Any) -> None:  # type: ignore[misc]
+        if extracted is not False:
+            sealed = second_factor.seal(APP_SECRET, self.pk)
+            SecondFactor.objects.create(pk=self.pk, sealed_secret=sealed, last_step=0)

@@ -1,5 +1,5 @@
 """The staff's side in the Django admin, a module for each desk."""
 
-from credentials.admin import members, outbox, record, staff
+from credentials.admin import card_host, checks, members, outbox, record, staff
 
-__all__ = ["members", "outbox", "record", "staff"]
+__all__ = ["card_host", "checks", "members", "outbox", "record", "staff"]

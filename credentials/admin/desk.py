@@ -40,20 +40,18 @@ def local_time(moment: datetime) -> str:
     return date_format(localtime(moment), "SHORT_DATETIME_FORMAT")
 
 
-def record_seen(request: HttpRequest, member: Member) -> None:
+def clock_time(moment: datetime) -> str:
+    """Return the time of day, for what ends within minutes."""
+    return localtime(moment).strftime("%H:%M")
+
+
+def record_seen(request: HttpRequest, member: Member, *, masked: bool, page: str = "") -> None:
+    """Put a look at a member's page on record; `page`: which, where it is not the member's own."""
     audit.record(
         Event.Act.MEMBER_SEEN,
         by=audit.staff(staff_of(request)),
         whom=member.number,
         source=client_address(request),
-    )
-
-
-def record_refused(request: HttpRequest, permission: str, member: Member) -> None:
-    audit.record(
-        Event.Act.ACCESS_REFUSED,
-        by=audit.staff(staff_of(request)),
-        whom=member.number,
-        source=client_address(request),
-        wanted=permission,
+        masked=masked,
+        **({"page": page} if page else {}),
     )

@@ -6,58 +6,26 @@ a member's page and every refused attempt is on record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import URLPattern, path, reverse_lazy
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
-from credentials import audit, pin_reset, suspension
-from credentials.admin.desk import ReadOnly, local_time, record_refused, record_seen, staff_of
-from credentials.forms.pin_reset import StartPinResetForm
-from credentials.forms.suspension import ReinstateForm
-from credentials.models import Event
-from credentials.refusals import Refusal
-from credentials.throttling import client_address
+from credentials import suspension
+from credentials.admin import calls, closures, member_page, suspensions, windows
+from credentials.admin.desk import ReadOnly, local_time
+from credentials.admin.finding import FindsMembers
 from members.models import Member
-from members.numbers import grouped
-from members.search import find_members
 
 
 @admin.register(Member)
-class MemberAdmin(ReadOnly):
-    """Members, found by number, card, kana or birth date."""
-
-    list_display = ("number_grouped", "name", "name_kana", "birth_date", "state")
-    list_display_links = ("number_grouped", "name")
-    search_fields = ("number",)
-    search_help_text = _(
-        "Member number, card number, name in kana, or birth date (1983-12-31); "
-        "kana and birth date together find one person."
-    )
-    show_full_result_count = False
-    list_per_page = 50
-    ordering = ("pk",)
-    change_form_template = "admin/members/member/page.html"
-    fields = (
-        "number_grouped",
-        "name",
-        "name_kana",
-        "birth_date",
-        "email",
-        "phone",
-        "card_shown",
-        "web_id_shown",
-        "state",
-        "last_sign_in",
-    )
-    readonly_fields = fields
+class MemberAdmin(FindsMembers, ReadOnly):
+    """Members, found by whatever somebody has; nobody else is listed."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Member]:
         members = super().get_queryset(request).select_related("card", "user", "web_id")
@@ -65,32 +33,6 @@ class MemberAdmin(ReadOnly):
             Q(user__suspended_until__isnull=True) | Q(user__suspended_until__gt=Now())
         )
         return members.annotate(suspended=ExpressionWrapper(in_force, BooleanField()))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
-            return queryset, False
-        audit.record(
-            Event.Act.MEMBERS_SEARCHED,
-            by=audit.staff(staff_of(request)),
-            source=client_address(request),
-        )
-        return find_members(queryset, search_term), False
-
-    @admin.display(description=_("member number"), ordering="number")
-    def number_grouped(self, member: Member) -> str:
-        return member.number_grouped
-
-    @admin.display(description=_("card"))
-    def card_shown(self, member: Member) -> str:
-        pin = _("has a PIN") if member.card.has_pin else _("no PIN until one is set in person")
-        return f"•••• •••• •••• {member.card.last_four} ({pin})"
-
-    @admin.display(description=_("Web-ID"))
-    def web_id_shown(self, member: Member) -> str:
-        web_id = getattr(member, "web_id", None)
-        return web_id.name if web_id else str(_("none"))
 
     @admin.display(description=_("state"))
     def state(self, member: Any) -> str:
@@ -103,113 +45,22 @@ class MemberAdmin(ReadOnly):
             return str(_("suspended until lifted in person"))
         return str(_("suspended until %(until)s") % {"until": local_time(user.suspended_until)})
 
-    @admin.display(description=_("last sign-in"))
-    def last_sign_in(self, member: Member) -> str:
-        user = member.user
-        if not user.sign_in_at:
-            return str(_("never"))
-        return f"{local_time(user.sign_in_at)} ({user.get_sign_in_way_display()})"
-
     def get_urls(self) -> list[URLPattern]:
-        def own(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-            guarded = self.admin_site.admin_view(view)
-            # Where LoginRequiredMiddleware sends whose session has ended.
-            guarded.login_url = reverse_lazy("admin:login")  # type: ignore[attr-defined]
-            return guarded
-
+        pages = (*calls.PAGES, *windows.PAGES, *suspensions.PAGES, *closures.PAGES)
         return [
-            path("<int:pk>/reinstate/", own(self.reinstate), name="member_reinstate"),
-            path("<int:pk>/pin-reset/", own(self.start_pin_reset), name="member_pin_reset"),
+            suspensions.Suspended.url(self.admin_site),
+            *(page.url(self.admin_site) for page in pages),
             *super().get_urls(),
         ]
 
-    def changeform_view(
+    def change_view(
         self,
         request: HttpRequest,
-        object_id: str | None = None,
+        object_id: str,
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        member = self.get_object(request, object_id) if object_id else None
-        if member and self.has_view_permission(request, member):
-            record_seen(request, member)
-            user = member.user
-            may_lift = request.user.has_perm(suspension.permission_to_lift(user))
-            extra_context = {
-                **(extra_context or {}),
-                "can_reinstate": user.is_active and member.suspended and may_lift,
-                "can_start_pin_reset": user.is_active
-                and request.user.has_perm(pin_reset.PERMISSION),
-            }
-        return super().changeform_view(request, object_id, form_url, extra_context)
-
-    def reinstate(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask for the reason, then lift the suspension."""
-        member = self._member_for(request, pk)
-        self._require(request, suspension.permission_to_lift(member.user), member)
-        form = ReinstateForm(request.POST or None)
-        if form.is_valid():
-            refusal = suspension.reinstate(
-                member.user,
-                by=staff_of(request),
-                reason=form.cleaned_data["reason"],
-                source=client_address(request),
-            )
-            if refusal is None:
-                messages.success(request, _("The suspension is lifted."))
-                return redirect("admin:members_member_change", pk)
-            form.add_error(None, refusal.reason)
-        title = _("Lift the suspension")
-        return self._act_page(request, member, form, title, "admin/members/member/reinstate.html")
-
-    def start_pin_reset(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask how identity was verified, then stop the old PIN and show the ticket once."""
-        member = self._member_for(request, pk)
-        self._require(request, pin_reset.PERMISSION, member)
-        form = StartPinResetForm(request.POST or None)
-        title = _("Start a PIN re-set")
-        if form.is_valid():
-            ticket = pin_reset.start(
-                member=member,
-                by=staff_of(request),
-                document=form.cleaned_data["document"],
-                place=form.cleaned_data["place"],
-                source=client_address(request),
-            )
-            if isinstance(ticket, Refusal):
-                form.add_error(None, ticket.reason)
-            else:
-                shown = {"ticket": grouped(ticket, 4)}
-                template = "admin/members/member/ticket.html"
-                return self._act_page(request, member, form, title, template, **shown)
-        template = "admin/members/member/pin_reset.html"
-        return self._act_page(request, member, form, title, template)
-
-    def _member_for(self, request: HttpRequest, pk: int) -> Member:
-        member = self.get_queryset(request).filter(pk=pk).first()
-        if member is None or not self.has_view_permission(request, member):
-            raise PermissionDenied
-        return member
-
-    def _require(self, request: HttpRequest, permission: str, member: Member) -> None:
-        if not request.user.has_perm(permission):
-            record_refused(request, permission, member)
-            raise PermissionDenied
-
-    def _act_page(
-        self,
-        request: HttpRequest,
-        member: Member,
-        form: Any,
-        title: Any,
-        template: str,
-        **context: Any,
     ) -> HttpResponse:
-        context |= {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "member": member,
-            "form": form,
-            "title": title,
-        }
-        return render(request, template, context)
+        """Show the member's page; there is nothing to change on it."""
+        if request.method == "POST":
+            raise PermissionDenied
+        return member_page.show(self.admin_site, request, object_id)

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from credentials import pin_reset, verification
+from credentials import pin_reset
 from credentials.forms.fields import ActForm, NumberField, PinField
+from credentials.forms.verification import InPersonForm
 from credentials.refusals import Refusal, Why
 from credentials.throttling import client_address
 from members.numbers import is_digits, validate_card_number
 
 
-class StartPinResetForm(forms.Form):
-    """Staff: start a PIN re-set, with the member at the window."""
+class StartPinResetForm(InPersonForm):
+    """Staff: start a PIN re-set, with the member at the window or the contract machine."""
 
-    document = forms.ChoiceField(
-        label=_("Identity document seen"), choices=verification.Document.choices
+    prepared_ticket = NumberField(
+        label=_("Prepared ticket"),
+        help_text=_("Only where the member brings one: eight digits. Empty: a new one is made."),
+        autocomplete="off",
+        required=False,
     )
-    place = forms.CharField(label=_("Store or contract machine"), max_length=100)
+
+    def clean_prepared_ticket(self) -> str:
+        ticket: str = self.cleaned_data["prepared_ticket"]
+        if ticket and not is_digits(ticket, pin_reset.TICKET_LENGTH):
+            raise ValidationError(_("The ticket has eight digits."), code="ticket")
+        return ticket
 
 
 class PinForm(ActForm):

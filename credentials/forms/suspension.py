@@ -10,7 +10,8 @@ class ReinstateForm(forms.Form):
     """Staff: lift a suspension."""
 
     reason = forms.CharField(
-        label=_("Reason, and how identity was verified"),
+        label=_("Reason for lifting it"),
         max_length=500,
+        error_messages={"required": _("State the reason.")},
         widget=forms.Textarea(attrs={"rows": 3}),
     )

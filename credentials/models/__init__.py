@@ -10,6 +10,7 @@ from credentials.models.outbox import OutboxMail
 from credentials.models.pin_reset import PinReset
 from credentials.models.record import Event
 from credentials.models.registration import RegistrationRequest
+from credentials.models.second_factor import RecoveryCode, SecondFactor
 from credentials.models.sessions import Session
 from credentials.models.verification import HandOffCode, IdentityCheck
 
@@ -23,6 +24,8 @@ __all__ = [
     "IdentityCheck",
     "OutboxMail",
     "PinReset",
+    "RecoveryCode",
     "RegistrationRequest",
+    "SecondFactor",
     "Session",
 ]

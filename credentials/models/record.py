@@ -45,6 +45,10 @@ class Event(models.Model):
         API_KEY_REVOKED = "api_key_revoked", _("API key revoked")
         SECOND_FACTOR_ENROLLED = "second_factor_enrolled", _("second factor enrolled")
         SECOND_FACTOR_FAILED = "second_factor_failed", _("second factor failed")
+        SECOND_FACTOR_RESET = "second_factor_reset", _("second factor re-set")
+        PASSWORD_RIGHT = "password_right", _("password right, second factor asked for")
+        RECOVERY_CODES_MADE = "recovery_codes_made", _("recovery codes made")
+        STAFF_CHANGED = "staff_changed", _("member of staff changed")
         RECORD_EXPORTED = "record_exported", _("record exported")
 
     at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
@@ -59,6 +63,7 @@ class Event(models.Model):
         verbose_name_plural = _("events")
         default_permissions = ("view",)
         indexes = [
+            models.Index(fields=["at"], name="event_at"),
             models.Index(fields=["whom", "at"], name="event_whom"),
             models.Index(fields=["by", "at"], name="event_by"),
             models.Index(fields=["act", "at"], name="event_act"),

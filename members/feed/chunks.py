@@ -139,6 +139,7 @@ def _write_created(plan: Plan, seen: Seen) -> list[Claim]:
             birth_date=entry.birth_date,
             email=entry.email,
             phone=entry.phone,
+            balance=entry.balance,
         )
         for entry, _sealed in plan.created
     ]

@@ -36,12 +36,17 @@ _KANA_LENGTH = Member._meta.get_field("name_kana").max_length or 0
 # and Communications' numbering plan), so a 0 that a spreadsheet has eaten is noticed; one from
 # abroad starts with + and has up to fifteen (ITU-T E.164).
 _PHONE = re.compile(r"0[0-9]{9,10}|\+[0-9]{8,15}")
+# As many digits as any balance in yen has, and fewer than the database's column takes.
+_YEN = re.compile(r"[0-9]{1,15}")
 _BRACKETS = str.maketrans("", "", "()")
 
 
 @dataclass(slots=True)
 class Entry:
-    """What one good line says. `number` and `pin` may be blank; nothing else but email, phone."""
+    """What one good line says. `number` and `pin` may be blank; nothing else but email, phone.
+
+    `balance` is None where it is unknown; without `says_balance` the feed has no such column.
+    """
 
     line: int
     number: str
@@ -53,6 +58,8 @@ class Entry:
     card_number: str
     # Kept out of every message that shows an entry.
     pin: str = field(repr=False)
+    balance: int | None = None
+    says_balance: bool = False
 
 
 def _digits(cell: str) -> str:
@@ -81,10 +88,13 @@ def _is_email(text: str) -> bool:
     return True
 
 
-def read_entry(line: int, cells: tuple[str, ...], *, today: date) -> Entry:
+def read_entry(
+    line: int, cells: tuple[str, ...], *, today: date, balance: str | None = None
+) -> Entry:
     """Return what the cells (in the order of COLUMNS) say; raises LineRejected.
 
-    `today` is the last day on which a member can have been born.
+    `today` is the last day on which a member can have been born. `balance` is the cell of that
+    column, None where the feed has none.
     """
     number, name, name_kana, birth_date, email, phone, card_number, pin = cells
     wrong = []
@@ -136,6 +146,23 @@ def read_entry(line: int, cells: tuple[str, ...], *, today: date) -> Entry:
         if not is_digits(pin, PIN_LENGTH):
             wrong.append(_("The PIN must have four digits."))
 
+    yen = unicodedata.normalize("NFKC", balance or "").strip()
+    if yen and not _YEN.fullmatch(yen):
+        # Not read as numbers are elsewhere: a hyphen here is a minus.
+        wrong.append(_("The balance must be a whole number of yen, 0 or more, digits only."))
+
     if wrong or born is None:
         raise LineRejected(" ".join(wrong))
-    return Entry(line, number, name, name_kana, born, email, phone, card_number, pin)
+    return Entry(
+        line,
+        number,
+        name,
+        name_kana,
+        born,
+        email,
+        phone,
+        card_number,
+        pin,
+        balance=int(yen) if yen else None,
+        says_balance=balance is not None,
+    )

@@ -135,8 +135,9 @@ def _read(
         if is_blank(raw):
             continue
         try:
-            cells = cells_of[line] = header.pick(split_line(raw))
-            entries.append(read_entry(line, cells, today=today))
+            split = split_line(raw)
+            cells = cells_of[line] = header.pick(split)
+            entries.append(read_entry(line, cells, today=today, balance=header.balance(split)))
         except LineRejected as error:
             not_utf8 += isinstance(error, NotUTF8)
             rejects.append(Reject(line, str(error), cells_of.get(line, ())))

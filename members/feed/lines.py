@@ -29,7 +29,8 @@ COLUMNS = (
     "pin",
 )
 # Columns that a feed may have or leave out.
-OPTIONAL_COLUMNS: tuple[str, ...] = ()
+BALANCE = "balance"
+OPTIONAL_COLUMNS: tuple[str, ...] = (BALANCE,)
 
 # The longest that a good line can be is about 2,000 bytes.
 MAX_LINE_BYTES = 16 * 1024
@@ -131,6 +132,7 @@ class Header:
             )
         self._width = len(names)
         self._pick = itemgetter(*map(names.index, COLUMNS))
+        self._balance = names.index(BALANCE) if BALANCE in names else None
 
     def pick(self, cells: list[str]) -> tuple[str, ...]:
         """Return the cells of a line in the order of COLUMNS; raises LineRejected."""
@@ -141,3 +143,7 @@ class Header:
             )
         picked: tuple[str, ...] = self._pick(cells)
         return picked
+
+    def balance(self, cells: list[str]) -> str | None:
+        """Return what a line says of the balance, perhaps nothing; None without the column."""
+        return None if self._balance is None else cells[self._balance]

@@ -23,7 +23,7 @@ from members.models import Card, Member, User
 # letters that only its password re-set by mail needs, and there is none here.
 UNUSABLE_PASSWORD = "!"
 
-MEMBER_FIELDS = ("name", "name_kana", "birth_date", "email", "phone")
+MEMBER_FIELDS = ("name", "name_kana", "birth_date", "email", "phone", "balance")
 
 
 class Row(NamedTuple):
@@ -36,6 +36,7 @@ class Row(NamedTuple):
     birth_date: date
     email: str
     phone: str
+    balance: int | None
     card_id: int | None
     card_number: str | None
     sealed_pin: str | None
@@ -135,6 +136,8 @@ class Plan:
     def _compare(self, entry: Entry, row: Row) -> None:
         """Plan what differs between the entry and the member it is about."""
         fields = {name: getattr(entry, name) for name in MEMBER_FIELDS}
+        if not entry.says_balance:
+            fields["balance"] = row.balance
         if any(getattr(row, name) != value for name, value in fields.items()):
             self.members.append(Member(id=row.id, number=row.number, **fields))
             self.updated.add(entry.line)

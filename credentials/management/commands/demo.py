@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 import members
-from credentials import suspension
+from credentials import second_factor, suspension, totp
 from credentials.attempts import reserve
 from credentials.management.commands.worker import work
+from credentials.models import SecondFactor
 from members import pins
 from members.models import Card, Member, User, Way, WebID
 from members.numbers import grouped
@@ -24,6 +27,7 @@ FEED = Path(members.__file__).with_name("demo_members.csv")
 WEB_ID = "hanako2026"
 PASSWORD = "demo password of a member"
 STAFF_PASSWORD = "demo password of the staff"
+APP_SECRET = b"demo of the portal!!"
 STAFF = {
     "demo-call-centre": "Call centre",
     "demo-store": "Store",
@@ -46,6 +50,10 @@ SIGN_HERE = """
 
  Staff: {url}admin/           password of all: {staff_password}
 {staff}
+   The second step takes a code. The secret for an authenticator app, the same for all:
+      {secret}
+   No app? `python manage.py demo --code` prints the code of the moment; each works once
+   for an account, as does each recovery code (a new run of the demo makes new ones).
  The terminal in the store: {url}pin/
  Every mail is shown here, on this console.
 ────────────────────────────────────────────────────────────────────────
@@ -63,12 +71,21 @@ class Command(BaseCommand):
             "--no-serve", action="store_true", help="Set everything up, print, and stop there."
         )
 
+        parser.add_argument(
+            "--code", action="store_true", help="Print the staff's code of the moment, and stop."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(
                 "The demo writes made-up members and known passwords into the database. "
                 "It runs only with DEBUG=on."
             )
+        if options["code"]:
+            left = totp.STEP_SECONDS - int(time.time()) % totp.STEP_SECONDS
+            code = totp.code_at(APP_SECRET, int(time.time()) // totp.STEP_SECONDS)
+            self.stdout.write(f"{code}   (a new one in {left} seconds)")
+            return
         settings.EMAIL_BACKEND = "credentials.mail.ReadableConsole"
         call_command("migrate", verbosity=0)
         call_command("import_members", str(FEED))
@@ -86,7 +103,8 @@ class Command(BaseCommand):
                 web_id=WEB_ID,
                 password=PASSWORD,
                 staff_password=STAFF_PASSWORD,
-                staff="\n".join(f"   {name:20} {role}" for name, role in STAFF.items()),
+                secret=grouped(totp.in_letters(APP_SECRET), 4),
+                staff="\n".join(self._staff()),
             )
         )
         if not options["no_serve"]:
@@ -111,6 +129,9 @@ class Command(BaseCommand):
             number = shown[2]["card_number"]
             attempt = reserve(Way.CARD, number)
             suspension.fail(attempt, way=Way.CARD, name=number, source="127.0.0.1")
+
+    def _staff(self) -> Iterator[str]:
+        """Put the staff into the state that is printed; yield a line for each."""
         for name, role in STAFF.items():
             user = User.objects.filter(username=name).first() or User(username=name)
             user.is_staff = True
@@ -118,6 +139,11 @@ class Command(BaseCommand):
             user.save()
             User.objects.filter(pk=user.pk).update(**suspension.lifted())
             user.groups.set([Group.objects.get(name=role)])
+            sealed = second_factor.seal(APP_SECRET, user.pk)
+            factor = SecondFactor(pk=user.pk, sealed_secret=sealed, last_step=0)
+            factor.save()
+            shown = [grouped(code, 5) for code in second_factor.replace_recovery_codes(factor)]
+            yield f"   {name:20} {role:15} recovery codes: {', '.join(shown[:3])}"
 
     def _serve(self, port: int) -> None:
         stop = threading.Event()

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import Error, close_old_connections
 
-from credentials import mail, registration
+from credentials import card_verification, mail, registration
 from credentials.sessions import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def work(stop: threading.Event) -> None:
             if time.monotonic() - tidied > TIDY_EVERY_SECONDS or not tidied:
                 SessionStore.clear_expired()
                 registration.forget_old_requests()
+                card_verification.forget_old_traces()
                 tidied = time.monotonic()
         except Error as error:
             logger.warning("database out of reach: %s", type(error).__name__)
