@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.utils.translation import gettext as _
 
 RECOMMENDED_MEMORY_KIB = 19 * 1024
 TIME_COST = 2
@@ -93,3 +95,7 @@ class PasswordHasherOfPortal(Argon2PasswordHasher):
     time_cost = TIME_COST
     memory_cost = settings.HASHING_MEMORY_KIB
     parallelism = PARALLELISM
+
+    def safe_summary(self, encoded: str) -> dict[Any, Any]:
+        """What the admin shows of a hash: how it was made, and no part of it."""
+        return {_("algorithm"): self.algorithm}

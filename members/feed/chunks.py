@@ -22,7 +22,6 @@ from members.feed.plan import (
     Hashed,
     Plan,
     Rows,
-    changed_cards,
     new_card,
     new_user,
 )
@@ -97,7 +96,7 @@ def _write_changes(plan: Plan) -> None:
         users = User.objects.filter(pk__in=plan.users_to_sign_out)
         list(users.select_for_update(no_key=True).order_by("pk").values_list("pk"))
         users.update(epoch=F("epoch") + 1)
-    _lock_as_planned(list(changed_cards(plan)))
+    _lock_as_planned(plan.cards)
     # An upsert by primary key is one plain INSERT; bulk_update makes a CASE of every row.
     if plan.members:
         Member.objects.bulk_create(
@@ -106,9 +105,14 @@ def _write_changes(plan: Plan) -> None:
             unique_fields=["id"],
             update_fields=MEMBER_FIELDS,
         )
-    _upsert_cards(plan.cards)
-    for change in plan.cards_in_turn:
-        _upsert_cards([change])
+    # Row by row in this order, so a number that one card leaves is free for the next.
+    if plan.cards:
+        Card.objects.bulk_create(
+            [change.card for change in plan.cards],
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=_CARD_FIELDS,
+        )
     Card.objects.bulk_create(plan.new_cards)
     User.objects.bulk_create(plan.new_users)
 
@@ -121,16 +125,6 @@ def _lock_as_planned(changes: list[CardChange]) -> None:
     now = {pk: tuple(rest) for pk, *rest in locked.values_list("pk", *_CARD_FIELDS[:3])}
     if any(now.get(change.card.pk) != change.was for change in changes):
         raise _Moved
-
-
-def _upsert_cards(changes: list[CardChange]) -> None:
-    if changes:
-        Card.objects.bulk_create(
-            [change.card for change in changes],
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=_CARD_FIELDS,
-        )
 
 
 def _write_created(plan: Plan, seen: Seen) -> list[Claim]:
@@ -173,7 +167,7 @@ def _issue(count: int, seen: Seen) -> set[str]:
 
 def _outcome(entries: list[Entry], plan: Plan) -> Outcome:
     created, updated, rejected = len(plan.created), len(plan.updated), plan.rejected
-    cards = (change.card for change in changed_cards(plan))
+    cards = (change.card for change in plan.cards)
     return Outcome(
         created=created,
         updated=updated,

@@ -29,8 +29,8 @@ from members.numbers import (
 )
 
 _FIRST_BIRTH_DATE = date(1900, 1, 1)
-_NAME_LENGTH = Member._meta.get_field("name").max_length
-_KANA_LENGTH = Member._meta.get_field("name_kana").max_length
+_NAME_LENGTH = Member._meta.get_field("name").max_length or 0
+_KANA_LENGTH = Member._meta.get_field("name_kana").max_length or 0
 
 # A domestic number starts with 0 and has ten or eleven digits (the Ministry of Internal Affairs
 # and Communications' numbering plan), so a 0 that a spreadsheet has eaten is noticed; one from

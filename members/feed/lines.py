@@ -43,7 +43,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 
 # RFC 4180: a quote stands around a whole field, and inside one only doubled. The csv module is
 # laxer: it takes a quote in the middle of an unquoted field as it is.
-_FIELD = r'(?:[^",]*+|"(?:[^"]|"")*+")'
+_FIELD = r'(?:"(?:[^"]|"")*+"|[^",]*+)'
 _WELL_QUOTED = re.compile(f"{_FIELD}(?:,{_FIELD})*+")
 
 

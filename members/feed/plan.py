@@ -9,7 +9,6 @@ where the card has none or has another one from the feed, so it never brings an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
@@ -95,9 +94,8 @@ class Plan:
         self.claims: list[Claim] = []
 
         self.members: list[Member] = []
+        # In the order of their lines: a card may take the number that one before it leaves.
         self.cards: list[CardChange] = []
-        # Those whose new number another card of the chunk leaves: to be written after it, in turn.
-        self.cards_in_turn: list[CardChange] = []
         self.new_cards: list[Card] = []
         self.new_users: list[User] = []
         # Users whose open sessions must end.
@@ -106,7 +104,6 @@ class Plan:
         self._hashed = hashed
         self._by_number = rows.by_number
         self._by_card = dict(rows.by_card)
-        self._left: set[str] = set()
         self._line_of_number = seen.numbers(
             {entry.number for entry in entries if entry.number} | rows.by_number.keys()
         )
@@ -158,14 +155,9 @@ class Plan:
     def _change_card(self, entry: Entry, row: Row, sealed: str | None) -> None:
         card = new_card(row.id, entry, sealed)
         card.pk = row.card_id
-        change = CardChange(card, (row.card_number, row.sealed_pin, row.pin_origin))
+        self.cards.append(CardChange(card, (row.card_number, row.sealed_pin, row.pin_origin)))
         new_number = row.card_number != entry.card_number
-        if new_number and entry.card_number in self._left:
-            self.cards_in_turn.append(change)
-        else:
-            self.cards.append(change)
         if new_number and row.card_number:
-            self._left.add(row.card_number)
             self._by_card.pop(row.card_number)
         if (new_number or row.sealed_pin) and row.user_id:
             self.users_to_sign_out.append(row.user_id)
@@ -194,8 +186,3 @@ def new_card(member_id: int, entry: Entry, sealed: str | None) -> Card:
 def new_user(member_id: int) -> User:
     """Return the user of a member, unsaved, with no password until a Web-ID is registered."""
     return User(member_id=member_id, password=UNUSABLE_PASSWORD)
-
-
-def changed_cards(plan: Plan) -> Iterable[CardChange]:
-    """Return every change to a card that was there before."""
-    return (*plan.cards, *plan.cards_in_turn)

@@ -17,9 +17,12 @@ from typing import IO, NamedTuple, Self
 from django.utils.translation import gettext as _
 
 from members.feed.lines import COLUMNS, FeedStopped
-from members.numbers import PIN_LENGTH, is_digits, plain_digits
+from members.numbers import PIN_LENGTH, plain_digits
 
 _PIN = COLUMNS.index("pin")
+# A number with more digits than that may have a PIN at its end, for want of a comma.
+_MOST_DIGITS = {"member_number": 9, "birth_date": 8, "phone": 11, "card_number": 16}
+_MOST_DIGITS_FROM_ABROAD = 15
 _FOUR_DIGITS = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
 _SEPARATORS = (",", ";", "\t", '"')
 
@@ -37,9 +40,16 @@ def rejects_path(feed: Path) -> Path:
     return feed.with_name(feed.name + ".rejects.csv")
 
 
-def _could_hold_pin(cell: str, pin: str) -> bool:
+def _could_hold_pin(column: str, cell: str, pin: str) -> bool:
     plain = unicodedata.normalize("NFKC", cell).strip()
-    if is_digits(plain_digits(plain), PIN_LENGTH) or (pin and plain == pin):
+    digits = plain_digits(plain)
+    # All of one, or (a comma within it) a part.
+    if (len(digits) <= PIN_LENGTH and digits.isdigit()) or (pin and plain == pin):
+        return True
+    most = _MOST_DIGITS.get(column, len(plain))
+    if column == "phone" and plain.startswith("+"):
+        most = _MOST_DIGITS_FROM_ABROAD
+    if sum(character.isdigit() for character in plain) > most:
         return True
     # A cell that has swallowed its neighbour: "4111…1111,1234".
     return any(sign in plain for sign in _SEPARATORS) and bool(_FOUR_DIGITS.search(plain))
@@ -50,9 +60,9 @@ def _without_pin(cells: tuple[str, ...]) -> list[str]:
         return [""] * (len(COLUMNS) - 1)
     pin = unicodedata.normalize("NFKC", cells[_PIN]).strip()
     return [
-        "" if _could_hold_pin(cell, pin) else cell
-        for place, cell in enumerate(cells)
-        if place != _PIN
+        "" if _could_hold_pin(column, cell, pin) else cell
+        for column, cell in zip(COLUMNS, cells, strict=True)
+        if column != "pin"
     ]
 
 
