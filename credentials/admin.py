@@ -6,6 +6,7 @@ a member's page and every refused attempt is on record.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse_lazy
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
@@ -126,7 +127,12 @@ class MemberAdmin(ReadOnly):
         return f"{_local(user.sign_in_at)} ({user.get_sign_in_way_display()})"
 
     def get_urls(self) -> list[URLPattern]:
-        own = self.admin_site.admin_view
+        def own(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+            guarded = self.admin_site.admin_view(view)
+            # Where LoginRequiredMiddleware sends whose session has ended.
+            guarded.login_url = reverse_lazy("admin:login")  # type: ignore[attr-defined]
+            return guarded
+
         return [
             path("<int:pk>/reinstate/", own(self.reinstate), name="member_reinstate"),
             path("<int:pk>/pin-reset/", own(self.start_pin_reset), name="member_pin_reset"),
@@ -301,4 +307,10 @@ class StaffAdmin(UserAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).filter(is_staff=True)
+        staff = super().get_queryset(request).filter(is_staff=True)
+        # Who may change staff could otherwise take a superuser's password, and all permissions.
+        return staff if _staff(request).is_superuser else staff.filter(is_superuser=False)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        obj.is_staff = True
+        super().save_model(request, obj, form, change)

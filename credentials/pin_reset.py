@@ -157,9 +157,10 @@ def _set(reset: PinReset, sealed: str, source: str) -> bool:
         account = User.objects.filter(member=member, is_active=True)
         if not account.update(epoch=F("epoch") + 1, **suspension.lifted()):
             return False
-        Card.objects.filter(pk=reset.card_id, number=reset.card.number).update(
-            sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()
-        )
+        card = Card.objects.filter(pk=reset.card_id, number=reset.card.number)
+        if not card.update(sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()):
+            # The feed gave the card another number meanwhile: sealed for the old one, useless.
+            return False
         audit.record(
             Event.Act.PIN_SET,
             by=audit.MEMBER,

@@ -112,6 +112,16 @@ class SessionStore(SessionBase):
         self.save(must_create=True)
         self.modified = True
 
+    def cycle_key(self) -> None:
+        """Go on under a new key; the session stays as old as it is."""
+        self._get_session()  # type: ignore[attr-defined]
+        old, new = self.session_key, get_random_string(32, _KEY_CHARACTERS)
+        if old and models.Session.objects.filter(key=old).update(key=new):
+            self._session_key = new
+            self.modified = True
+        else:
+            self.create()
+
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
             return self.create()

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,10 @@ class StaffSignInView(SignInView):
 
     template_name = "admin/login.html"
     form_class = StaffSignInForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # Whoever is signed in as a member sees the page, too.
+        return super(SignInView, self).get(request, *args, **kwargs)
 
     def get_success_url(self) -> str:
         return self.next_url() or "/admin/"

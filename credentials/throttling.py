@@ -97,11 +97,13 @@ def counters() -> Storage:
     """Return where the counters are, as CACHE_URL says."""
     backend = settings.CACHES["default"]["BACKEND"]
     if backend.endswith("RedisCache"):
-        return RedisStorage(settings.CACHE_URL, socket_timeout=1, socket_connect_timeout=1)
+        return RedisStorage(
+            settings.CACHE_URL, wrap_exceptions=True, socket_timeout=1, socket_connect_timeout=1
+        )
     if backend.endswith("LocMemCache"):
         return MemoryStorage()
     location = Path(settings.CACHES["default"]["LOCATION"])
-    return FileStorage(f"counters://{location / 'throttle.sqlite3'}")
+    return FileStorage(f"counters://{location / 'throttle.sqlite3'}", wrap_exceptions=True)
 
 
 def client_address(request: HttpRequest) -> str:

@@ -1,9 +1,14 @@
-"""What every answer tells the browser, beyond Django's SecurityMiddleware and the policy."""
+"""Which requests are read at all, and what every answer tells the browser.
+
+Beyond Django's SecurityMiddleware and the content security policy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -20,3 +25,33 @@ class BrowserRules:
         response.setdefault("Permissions-Policy", _PERMISSIONS_POLICY)
         response["Cache-Control"] = "no-store"
         return response
+
+
+class ReadableRequests:
+    """Answers 400 to what no form of ours sends, before anything is read or counted.
+
+    A body larger than the largest form (a multipart one would be held in memory whole), another
+    encoding than UTF-8 (Python's codecs decode some into what no database stores), and NUL.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise BadRequest("body too large")
+        if request.encoding and request.encoding.lower() != "utf-8":
+            raise BadRequest("not UTF-8")
+        if any("\0" in text for text in _texts(request)):
+            raise BadRequest("NUL")
+        return self.get_response(request)
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    """Yield what the address and the cookies say; forms read the body and refuse NUL there."""
+    yield request.path
+    yield from request.COOKIES.values()
+    for name, values in request.GET.lists():
+        yield name
+        yield from values

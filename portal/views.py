@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
+from limits.errors import StorageError
 
 from credentials.mail import waiting
 from credentials.throttling import counters
 
 RETRY_AFTER = "10"
-_DATABASE_GONE = (DatabaseError, InterfaceError)
+_OUT_OF_REACH = (OperationalError, InterfaceError, StorageError)
 
 
 @login_not_required
@@ -29,7 +30,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """Answer whether database, cache and outbox are reachable: 200, or 503 with Retry-After."""
-    parts = {"database": _database, "cache": counters().check, "outbox": _outbox}
+    parts = {"database": _database, "cache": _cache, "outbox": _outbox}
     state = {}
     for name, check in parts.items():
         try:
@@ -50,6 +51,11 @@ def _database() -> None:
         cursor.execute("SELECT 1")
 
 
+def _cache() -> None:
+    if not counters().check():
+        raise ConnectionError
+
+
 def _outbox() -> None:
     waiting().exists()
 
@@ -65,8 +71,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that it is our fault: 503 where the database is gone, 500 otherwise."""
-    gone = isinstance(sys.exc_info()[1], _DATABASE_GONE)
+    """Say that it is our fault: 503 where database or cache are gone, 500 otherwise."""
+    gone = isinstance(sys.exc_info()[1], _OUT_OF_REACH)
     template, status = ("503.html", 503) if gone else ("500.html", 500)
     response = HttpResponse(render_to_string(template), status=status)
     response["Cache-Control"] = "no-store"

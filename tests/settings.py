@@ -25,9 +25,9 @@ from portal.settings import *  # noqa: E402, F403
 from portal.settings import DATABASES, STORAGES  # noqa: E402
 
 # A file, not memory: tests with threads need a database that connections share.
-DATABASES["default"]["TEST"] = {"NAME": f"{_WORK}/test.sqlite3"} if not os.environ.get(
-    "TEST_DATABASE_URL"
-) else {}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"] + ".test"}
 # No collected files needed.
+STATIC_ROOT = _WORK / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
-# The tests' client speaks HTTPS as a proxy would.

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.http import HttpRequest
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +20,7 @@ from credentials.throttling import client_address
 from members.models import User
 from members.numbers import (
     CARD_NUMBER_LENGTH,
+    EMAIL_LENGTH,
     is_digits,
     plain_email,
     validate_member_number,
@@ -39,7 +40,7 @@ class RegistrationForm(ActForm):
     email = forms.CharField(
         label=_("Registered email address"),
         help_text=_("The address you gave us. A code is mailed to it."),
-        max_length=254,
+        max_length=EMAIL_LENGTH,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
         error_messages={"required": _("Type your registered email address.")},
     )
@@ -61,6 +62,8 @@ class RegistrationForm(ActForm):
         email = plain_email(self.cleaned_data["email"])
         try:
             validate_email(email)
+            # Again: the form that is compared can be longer than what was typed.
+            MaxLengthValidator(EMAIL_LENGTH)(email)
         except ValidationError as error:
             raise ValidationError(
                 _("Type an email address like name@example.com."), code="email"
