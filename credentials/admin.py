@@ -6,7 +6,6 @@ a member's page and every refused attempt is on record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +16,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path, reverse_lazy
+from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
@@ -127,12 +126,7 @@ class MemberAdmin(ReadOnly):
         return f"{_local(user.sign_in_at)} ({user.get_sign_in_way_display()})"
 
     def get_urls(self) -> list[URLPattern]:
-        def own(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-            guarded = self.admin_site.admin_view(view)
-            # Where LoginRequiredMiddleware sends whose session has ended.
-            guarded.login_url = reverse_lazy("admin:login")  # type: ignore[attr-defined]
-            return guarded
-
+        own = self.admin_site.admin_view
         return [
             path("<int:pk>/reinstate/", own(self.reinstate), name="member_reinstate"),
             path("<int:pk>/pin-reset/", own(self.start_pin_reset), name="member_pin_reset"),

@@ -45,10 +45,10 @@ def _open_hash(sealed: str, card_number: str) -> str | None:
     key = settings.PIN_KEYS.get(version)
     if key is None or not body:
         return None
-    raw = b64decode(body)
     try:
+        raw = b64decode(body)
         return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound_to(card_number)).decode()
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Which requests are read at all, and what every answer tells the browser.
+"""Which requests are read at all, who must sign in first, what every answer tells the browser.
 
 Beyond Django's SecurityMiddleware and the content security policy.
 """
@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
@@ -25,6 +29,17 @@ class BrowserRules:
         response.setdefault("Permissions-Policy", _PERMISSIONS_POLICY)
         response["Cache-Control"] = "no-store"
         return response
+
+
+class SignInFirst(LoginRequiredMiddleware):
+    """Sends strangers to the sign-in page: from the staff's pages to the staff's one."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        if request.path.startswith(reverse("admin:index")):
+            return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+        return super().handle_no_permission(request, view_func)
 
 
 class ReadableRequests:

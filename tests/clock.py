@@ -22,6 +22,4 @@ def time_passes(**passed: float) -> None:
         moments = [
             field.name for field in model._meta.concrete_fields if isinstance(field, DateTimeField)
         ]
-        model._default_manager.update(
-            **{name: F(name) - timedelta(**passed) for name in moments}
-        )
+        model._default_manager.update(**{name: F(name) - timedelta(**passed) for name in moments})

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.core import mail as django_mail
 from django.core.mail import EmailMessage
 from django.test import Client
+from hypothesis import settings
 
 from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
 from credentials.throttling import counters
+
+# Nothing here is timed, and every run tries the same examples.
+settings.register_profile("portal", deadline=None, derandomize=True)
+settings.load_profile("portal")
 
 
 class Browser(Client):
@@ -29,9 +34,8 @@ def client() -> Browser:
 
 
 @pytest.fixture(autouse=True)
-def _no_counts_from_before() -> Iterator[None]:
+def _no_counts_from_before() -> None:
     counters().reset()
-    yield
 
 
 @pytest.fixture

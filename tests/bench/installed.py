@@ -49,7 +49,7 @@ def installed(options: argparse.Namespace, **more: dict[str, str]) -> Iterator[I
     with ExitStack() as running, TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary)
         data = running.enter_context(database(options.database, folder, safe=True))
-        own = {**NO_SOURCE_LIMITS, "LOG_LEVEL": "WARNING"}
+        own = {**NO_SOURCE_LIMITS, "LOG_LEVEL": "WARNING", "HASHING_WAIT_SECONDS": "60"}
         if options.counters == "redis":
             own["CACHE_URL"] = running.enter_context(redis(folder))
         set_up(data, folder)

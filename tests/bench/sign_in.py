@@ -18,8 +18,9 @@ from multiprocessing import get_context
 from argon2 import PasswordHasher, Type
 from argon2.low_level import verify_secret
 
-from tests.bench.installed import Installation, arguments, installed, table
+from tests.bench.installed import arguments, installed, table
 from tests.bench.load import drive, each_once, in_turn
+from tests.bench.statements import statements_and_commits
 
 COUNTED = 50
 PROCESSES = 2
@@ -34,37 +35,6 @@ def verify_for(seconds: float) -> tuple[float, float]:
         done += 1
     used = time.process_time() - used
     return done / (time.perf_counter() - began), used / done
-
-
-def statements_and_commits(there: Installation) -> tuple[float, float]:
-    """Return what PostgreSQL counts for one sign-in: statements, and transactions."""
-    database = there.portal.database
-    database.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    database.rows("ALTER SYSTEM SET pg_stat_statements.track = 'top'")
-    database.rows("SELECT pg_reload_conf()")
-
-    def counts() -> tuple[int, int]:
-        # A server process reports what it did a second later.
-        time.sleep(2)
-        [(statements,)] = database.rows(
-            "SELECT COALESCE(sum(s.calls), 0) FROM pg_stat_statements s"
-            " JOIN pg_database d ON d.oid = s.dbid AND d.datname = current_database()"
-            " WHERE query ~* '^\\s*(select|insert|update|delete|with)' AND query !~ 'pg_'"
-        )
-        [(commits,)] = database.rows(
-            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
-        )
-        return int(statements), int(commits)
-
-    idle = [counts()[1] for _turn in range(2)]
-    before = counts()
-    drive(there.portal.port, each_once(there.sign_ins()[:COUNTED]), connections=2)
-    after = counts()
-    database.rows("ALTER SYSTEM SET pg_stat_statements.track = 'none'")
-    database.rows("SELECT pg_reload_conf()")
-    # Less what counting itself commits.
-    commits = after[1] - before[1] - (idle[1] - idle[0])
-    return (after[0] - before[0]) / COUNTED, commits / COUNTED
 
 
 def main() -> None:
@@ -86,7 +56,11 @@ def main() -> None:
             costs.append((used / len(load.times), statistics.mean(cost for _rate, cost in each)))
             times += load.times
         if options.database == "postgresql":
-            counted = statements_and_commits(there)
+
+            def count() -> None:
+                drive(port, each_once(there.sign_ins()[:COUNTED]), connections=2)
+
+            statements, commits = statements_and_commits(there.portal.database, count)
     ours, bare = (statistics.median(one) for one in zip(*rates, strict=True))
     cost, bare_cost = (statistics.median(one) for one in zip(*costs, strict=True))
     rows = [
@@ -102,8 +76,8 @@ def main() -> None:
     ]
     if options.database == "postgresql":
         rows += [
-            ("statements a sign-in", f"{counted[0]:.2f}"),
-            ("commits a sign-in", f"{counted[1]:.2f}"),
+            ("statements a sign-in", f"{statements / COUNTED:.2f}"),
+            ("commits a sign-in", f"{commits / COUNTED:.2f}"),
         ]
     rows.append(("load average of this machine", f"{os.getloadavg()[0]:.1f}"))
     table(rows)

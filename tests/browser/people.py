@@ -32,7 +32,7 @@ HANAKO = Person(
     name_kana="ヤマダ ハナコ",
     birth_date="1983-12-31",
     email="hanako@example.jp",
-    phone="090-0123-5678",
+    phone="090-0123-5602",
     card_number=with_check_digit("939200012340001"),
 )
 # Has a card whose PIN is still to be set in person.
@@ -42,7 +42,7 @@ TARO = Person(
     name_kana="タナカ タロウ",
     birth_date="1979-05-14",
     email="taro@example.jp",
-    phone="090-0123-5679",
+    phone="090-0123-5603",
     card_number=with_check_digit("939200012340002"),
     pin="",
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.core.mail import EmailMessage
+from django.db.models.functions import Now
 
 from credentials import mail, suspension
 from credentials.models import Event, OutboxMail, PinReset
@@ -159,9 +160,7 @@ def test_refusals_of_staff_are_all_alike(case: str) -> None:
     elif case == "closed":
         User.objects.filter(pk=staff.pk).update(is_active=False)
     elif case == "suspended":
-        User.objects.filter(pk=staff.pk).update(
-            suspended_at=staff.date_joined if hasattr(staff, "date_joined") else "2026-01-01T00:00Z"
-        )
+        User.objects.filter(pk=staff.pk).update(suspended_at=Now())
     else:
         name = MemberFactory(web_id="Hanako1983").web_id.name
     answer = browser().post("/admin/login/", {"username": name, "password": PASSWORD})
@@ -196,7 +195,7 @@ def hanako() -> Member:
         "やまだ はなこ　1983年12月31日",
         "ﾔﾏﾀﾞ ﾊﾅｺ 19831231",
         "1983/12/31 ヤマダ　ハナ",
-        "ヤマダ ハナコ １９８３．１２．３１",  # noqa: RUF001
+        "ヤマダ ハナコ １９８３．１２．３１",
     ],
 )
 def test_one_member_is_found_by_what_a_caller_can_say(hanako: Member, typed: str) -> None:
@@ -233,17 +232,15 @@ def test_page_of_a_member_shows_neither_card_number_nor_pin(hanako: Member) -> N
 
 
 def test_page_of_a_member_says_how_the_account_stands() -> None:
-    client = in_role("Store")
-
     def state(member: Member) -> str:
-        page = client.get(f"{MEMBERS}{member.pk}/change/").content.decode()
+        page = in_role("Store").get(f"{MEMBERS}{member.pk}/change/").content.decode()
         [shown] = re.findall(r'field-state.*?class="readonly">([^<]*)<', page, re.DOTALL)
         return str(shown)
 
     member = MemberFactory()
     assert state(member) == "active"
     fail(member, 5)
-    assert state(member).startswith("suspended until 2")
+    assert re.fullmatch(r"suspended until .*\d.*", state(member))
     time_passes(hours=25)
     assert state(member) == "active"
     for _ in range(2):
@@ -274,6 +271,7 @@ def test_events_and_mails_cannot_be_changed_or_deleted(superuser: bool) -> None:
     staff = StaffFactory(role="Auditor", is_superuser=superuser)
     client = as_staff(staff)
     event, row = Event.objects.get(), OutboxMail.objects.get()
+    as_it_was = Event.objects.values().get()
     for path, pk in ((EVENTS, event.pk), (OUTBOX, row.pk)):
         typed = {"by": "somebody else", "kind": "else", "outcome": "sent", "post": "yes"}
         assert client.post(f"{path}{pk}/change/", typed).status_code == 403
@@ -281,9 +279,7 @@ def test_events_and_mails_cannot_be_changed_or_deleted(superuser: bool) -> None:
         assert client.post(f"{path}add/", typed).status_code == 403
         many = {"action": "delete_selected", "_selected_action": [str(pk)], "post": "yes"}
         client.post(path, many)
-    assert Event.objects.filter(pk=event.pk).values().get() == {
-        name: getattr(event, name) for name in Event.objects.values().get(pk=event.pk)
-    }
+    assert Event.objects.values().get(pk=event.pk) == as_it_was
     assert OutboxMail.objects.get().outcome == ""
 
 

@@ -150,9 +150,7 @@ def test_uploaded_file_is_not_kept_and_a_large_one_is_a_400(path: str) -> None:
 @pytest.mark.parametrize("path", ["/login/", "/pin/", "/web-id/register/", "/admin/login/"])
 def test_more_fields_than_a_form_has_are_a_400(path: str) -> None:
     body = "&".join(f"f{place}=1" for place in range(200))
-    answer = quiet(browser()).generic(
-        "POST", path, body, content_type=URLENCODED
-    )
+    answer = quiet(browser()).generic("POST", path, body, content_type=URLENCODED)
     assert answer.status_code == 400
 
 
@@ -324,7 +322,6 @@ def test_member_that_does_not_exist_gives_staff_a_clear_answer(number: str, page
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(typed=st.dictionaries(st.sampled_from(FIELDS), st.text(max_size=80)), data=st.data())
@@ -332,9 +329,7 @@ def test_whatever_is_typed_gets_a_clear_answer(typed: dict[str, str], data: Any,
     path = data.draw(st.sampled_from(FORMS))
     raw = {name: text.encode("utf-8", "surrogatepass") for name, text in typed.items()}
     body = "&".join(f"{name}={quoted(text)}" for name, text in raw.items())
-    answer = quiet(browser()).generic(
-        "POST", path, body, content_type=URLENCODED
-    )
+    answer = quiet(browser()).generic("POST", path, body, content_type=URLENCODED)
     assert clear(answer), answer.status_code
 
 

@@ -267,7 +267,9 @@ def test_member_number_never_signs_in_on_any_field() -> None:
     for name in (number, *padded):
         for secret in secrets:
             for path in ("/login/", "/login/web-id/", "/admin/login/"):
-                client = browser(address=f"2001:db8:{len(name)}::{abs(hash((name, secret))) % 9999}")
+                client = browser(
+                    address=f"2001:db8:{len(name)}::{abs(hash((name, secret))) % 9999}"
+                )
                 client.post(
                     path,
                     {
@@ -336,7 +338,7 @@ FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
         lambda n: n.translate(FULL_WIDTH),
         lambda n: f"{n[:4]} {n[4:8]} {n[8:12]} {n[12:]}",
         lambda n: f"{n[:4]}-{n[4:8]}-{n[8:12]}-{n[12:]}",
-        lambda n: f"{n[:4]}ー{n[4:8]}－{n[8:12]}—{n[12:]}".translate(FULL_WIDTH),  # noqa: RUF001
+        lambda n: f"{n[:4]}ー{n[4:8]}－{n[8:12]}—{n[12:]}".translate(FULL_WIDTH),
         lambda n: f"　{n[:8]}　{n[8:]}\t",
         lambda n: f"{n[:8]}−{n[8:]}",
         lambda n: f"{n[:8]}・{n[8:]}",

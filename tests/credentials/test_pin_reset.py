@@ -70,7 +70,7 @@ def test_ticket_is_eight_digits_and_stored_nowhere_in_clear() -> None:
     assert len(ticket) == 8
     assert ticket.isdigit()
     reset = PinReset.objects.get()
-    assert ticket not in str({name: value for name, value in vars(reset).items()})
+    assert ticket not in str(vars(reset))
 
 
 def test_start_is_on_record_with_document_and_place() -> None:

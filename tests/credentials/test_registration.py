@@ -189,7 +189,7 @@ def test_code_is_mailed_only_where_number_and_address_match(deliver: Deliver) ->
 
 @pytest.mark.parametrize(
     "typed",
-    ["HANAKO@EXAMPLE.COM", " hanako@example.com　", "ｈａｎａｋｏ＠ｅｘａｍｐｌｅ．ｃｏｍ"],  # noqa: RUF001
+    ["HANAKO@EXAMPLE.COM", " hanako@example.com　", "ｈａｎａｋｏ＠ｅｘａｍｐｌｅ．ｃｏｍ"],
     ids=["upper case", "spaces", "full-width"],
 )
 def test_address_is_compared_without_regard_to_case_and_width(
@@ -258,9 +258,7 @@ def test_member_with_a_web_id_gets_another_mail_without_a_code(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_suspended_member_gets_another_mail_without_a_code(
-    language: str, deliver: Deliver
-) -> None:
+def test_suspended_member_gets_another_mail_without_a_code(language: str, deliver: Deliver) -> None:
     member = MemberFactory()
     fail(member, 5)
     deliver()
@@ -590,7 +588,7 @@ def test_web_id_that_breaks_the_rules_is_refused(
     assert not WebID.objects.exists()
 
 
-@pytest.mark.parametrize("web_id", ["abcdefg1", "1234567a", "a1" * 16, "ＡＢＣＤ１２３４"])  # noqa: RUF001
+@pytest.mark.parametrize("web_id", ["abcdefg1", "1234567a", "a1" * 16, "ＡＢＣＤ１２３４"])
 def test_web_id_within_the_rules_is_accepted(
     client: Browser, deliver: Deliver, web_id: str
 ) -> None:

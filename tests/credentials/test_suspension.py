@@ -236,7 +236,9 @@ def test_staff_lift_a_passing_suspension_for_a_reason(role: str, deliver: Delive
     fail(member, 5)
     deliver()
     reason = " Called back on the registered phone "
-    assert suspension.reinstate(user_of(member), by=staff, reason=reason, source="192.0.2.1") is None
+    assert (
+        suspension.reinstate(user_of(member), by=staff, reason=reason, source="192.0.2.1") is None
+    )
     assert not in_force(member)
     assert with_card(browser(), member).status_code == 302
     assert with_web_id(browser(), member).status_code == 302
@@ -285,9 +287,7 @@ def test_member_lifts_nothing() -> None:
 def test_lifting_takes_a_reason(reason: str) -> None:
     member = MemberFactory()
     fail(member, 5)
-    refusal = suspension.reinstate(
-        user_of(member), by=StaffFactory(role="Store"), reason=reason
-    )
+    refusal = suspension.reinstate(user_of(member), by=StaffFactory(role="Store"), reason=reason)
     assert refusal
     assert refusal.why is Why.REFUSED
     assert in_force(member)

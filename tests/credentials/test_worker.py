@@ -47,9 +47,7 @@ def test_worker_sends_what_is_due() -> None:
 def test_worker_deletes_ended_sessions_and_old_requests() -> None:
     member = MemberFactory()
     with_card(browser(), member)
-    browser().post(
-        "/web-id/register/", {"member_number": member.number, "email": member.email}
-    )
+    browser().post("/web-id/register/", {"member_number": member.number, "email": member.email})
     worker.work(Turns(1))
     assert Session.objects.count() == 2
     time_passes(days=2)

@@ -8,7 +8,7 @@ from django.urls import include, path
 @login_not_required
 def bare(request: HttpRequest) -> HttpResponse:
     """Answer."""
-    return HttpResponse("ok")
+    return HttpResponse("ok", headers={"Content-Length": "2"})
 
 
 urlpatterns = [path("bare/", bare), path("", include("portal.urls"))]
