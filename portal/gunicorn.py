@@ -7,8 +7,10 @@ slots (members/hashing.py), not by the threads.
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -35,3 +37,9 @@ accesslog = "-"
 access_log_format = (
     '{"at":"%(t)s","method":"%(m)s","path":"%(U)s","status":%(s)s,"bytes":%(B)s,"us":%(D)s}'
 )
+
+
+def when_ready(server: Any) -> None:
+    """Keep what is loaded out of the garbage collector's sight, so that processes share it."""
+    gc.collect()
+    gc.freeze()

@@ -252,8 +252,8 @@ def test_two_actors_in_any_interleaving_stay_within_the_limit(settings: Any, db:
 
 
 INTERLEAVINGS = settings(
-    max_examples=60,
-    stateful_step_count=30,
+    max_examples=30,
+    stateful_step_count=25,
     suppress_health_check=list(HealthCheck),
 )
 

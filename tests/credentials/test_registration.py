@@ -13,6 +13,7 @@ from django.test.utils import override_settings
 from credentials.models import Event, OutboxMail, RegistrationRequest, Session
 from credentials.registration import forget_old_requests
 from members.models import Member, User, WebID
+from members.numbers import grouped
 from tests.clock import time_passes
 from tests.conftest import Browser
 from tests.factories import PASSWORD, PIN, MemberFactory, with_check_digit
@@ -160,19 +161,19 @@ def test_whoever_asks_gets_the_same_answer(language: str) -> None:
         answer = client.post(ASK, {"member_number": number, "email": email})
         cookies = {name: len(morsel.value) for name, morsel in answer.cookies.items()}
         headers = {name: value for name, value in answer.headers.items() if name != "Expires"}
-        page = page_of(client.get(CODE))
+        page = page_of(client.get(CODE), number, grouped(number, 3), email)
         seen.append((answer.status_code, answer.content, headers, cookies, page))
     assert seen[0][0] == 302
     assert seen[0][2]["Location"] == CODE
     assert all(case == seen[0] for case in seen)
 
 
-def test_code_page_does_not_show_what_was_asked_with(client: Browser) -> None:
-    member = MemberFactory()
-    ask(client, member)
+def test_code_page_shows_what_was_typed_and_nothing_that_we_hold(client: Browser) -> None:
+    member = MemberFactory(email="Hanako@Example.com")
+    ask(client, member, email="hanako@example.com")
     page = client.get(CODE).content.decode()
-    assert member.email not in page
-    assert member.number not in page
+    for held in ("Hanako@Example.com", member.name, member.phone, member.card.last_four):
+        assert held not in page
 
 
 def test_code_is_mailed_only_where_number_and_address_match(deliver: Deliver) -> None:
@@ -342,7 +343,9 @@ def test_wrong_code_is_refused_alike_with_and_without_a_member(deliver: Deliver)
         assert member
         ask(client, member, member_number=number)
         deliver()
-        pages.append([page_of(client.post(CODE, {"code": "000000"})) for _ in range(7)])
+        typed = (number, grouped(number, 3), member.email)
+        answers = [client.post(CODE, {"code": "000000"}) for _ in range(7)]
+        pages.append([page_of(answer, *typed) for answer in answers])
     assert pages[0] == pages[1]
 
 

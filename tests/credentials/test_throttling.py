@@ -101,6 +101,15 @@ def test_successes_cost_a_source_nothing(settings: Any) -> None:
 
 
 @pytest.mark.django_db
+def test_refused_tries_are_not_counted_themselves(settings: Any) -> None:
+    settings.SOURCE_ACCOUNT_LIMIT, settings.SOURCE_FAILURE_LIMIT = "1/hour", "3/hour"
+    member = MemberFactory()
+    with_card(browser(), member, pin="0099")
+    assert {try_unknown(place).status_code for place in range(9)} == {429}
+    assert with_card(browser(), member).status_code == 302
+
+
+@pytest.mark.django_db
 def test_refused_tries_do_not_lengthen_the_wait(settings: Any) -> None:
     settings.SOURCE_FAILURE_LIMIT = "1/hour"
     try_unknown(1)
