@@ -80,9 +80,9 @@ def _log_in(
         return admission
     try:
         # The slot first: who is turned away for want of one is not charged an attempt.
-        with slots.take():
+        with slots.take() as hashing:
             attempt = reserve(way, name)
-            matched = verify(attempt) if attempt else verify_nobody(secret)
+            matched = hashing(verify, attempt) if attempt else hashing(verify_nobody, secret)
     except NoSlot:
         admission.forgive()
         return BUSY

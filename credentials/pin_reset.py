@@ -201,8 +201,8 @@ def set_pin(*, card_number: str, ticket: str, pin: str, source: str) -> Refusal 
         PinReset.objects.filter(pk=reset.pk).update(attempts=F("attempts") - 1)
         return Refusal(Why.WEAK, reason=weak)
     try:
-        with slots.take():
-            sealed = pins.seal(pin, card_number=card_number)
+        with slots.take() as hashing:
+            sealed = hashing(pins.seal, pin, card_number=card_number)
     except NoSlot:
         PinReset.objects.filter(pk=reset.pk).update(attempts=F("attempts") - 1)
         return BUSY

@@ -219,8 +219,8 @@ def register(*, web_id: str, password: str, session: SessionBase, source: str) -
     if user is None or user.member is None or request is None:
         return REFUSED
     try:
-        with slots.take():
-            encoded = make_password(password)
+        with slots.take() as hashing:
+            encoded = hashing(make_password, password)
     except NoSlot:
         return BUSY
     try:
@@ -231,7 +231,8 @@ def register(*, web_id: str, password: str, session: SessionBase, source: str) -
             )
             if not this.update(used_at=Now()):
                 return REFUSED
-            if not account.update(password=encoded, epoch=F("epoch") + 1):
+            chosen = {"password": encoded, "language": request.language}
+            if not account.update(epoch=F("epoch") + 1, **chosen):
                 return REFUSED
             WebID.objects.create(member=user.member, name=web_id)
             audit.record(

@@ -15,7 +15,8 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
-from django.db.models import BooleanField, Case, DateTimeField, Exists, OuterRef, Value, When
+from django.db import connection
+from django.db.models import Case, DateTimeField, Exists, OuterRef, When
 from django.db.models.functions import Now
 from django.utils.crypto import get_random_string
 
@@ -24,6 +25,18 @@ from members.models import User
 
 BACKEND = "credentials.sessions.SignedInUsers"
 _CLOSURE_UNDER_WAY = models.Closure.objects.filter(member=OuterRef("member"), ended_at__isnull=True)
+# Written out, because every page of a signed-in member runs it: to put it together anew each time
+# takes Django longer than the database takes to answer.
+_LOAD = """
+    SELECT session.data, session.last_seen_at < {ago}
+    FROM credentials_session AS session LEFT JOIN members_user AS u ON u.id = session.user_id
+    WHERE session.key = %s AND session.last_seen_at > {ago} AND session.opened_at > {ago}
+"""
+_AGO = {
+    "postgresql": "STATEMENT_TIMESTAMP() - {seconds} * INTERVAL '1 second'",
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '-' || {seconds} || ' seconds')",
+}
+_SECONDS = "CASE WHEN u.is_staff THEN %s ELSE %s END"
 _KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -39,12 +52,13 @@ class SignedInUsers(ModelBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the user with what every page shows of them, in one statement."""
-        return (
-            User.objects.select_related("member__card", "member__web_id")
-            .annotate(closure_under_way=Exists(_CLOSURE_UNDER_WAY))
-            .filter(pk=user_id, is_active=True)
-            .first()
-        )
+        users = User.objects.select_related("member__card", "member__web_id")
+        try:
+            return users.annotate(closure_under_way=Exists(_CLOSURE_UNDER_WAY)).get(
+                pk=user_id, is_active=True
+            )
+        except User.DoesNotExist:
+            return None
 
 
 def _oldest(members: int, staff: int) -> Case:
@@ -92,22 +106,13 @@ class SessionStore(SessionBase):
         Its idle time starts again with this request; to save writes, only after a tenth of it
         has passed.
         """
-        row = (
-            models.Session.objects.filter(
-                key=self.session_key,
-                last_seen_at__gt=_idle_since(),
-                opened_at__gt=_open_since(),
-            )
-            .annotate(
-                stale=Case(
-                    When(last_seen_at__lt=_idle_since(share=10), then=Value(True)),
-                    default=Value(False),
-                    output_field=BooleanField(),
-                )
-            )
-            .values_list("data", "stale")
-            .first()
-        )
+        idle = (settings.STAFF_SESSION_IDLE_SECONDS, settings.SESSION_IDLE_SECONDS)
+        absolute = (settings.STAFF_SESSION_ABSOLUTE_SECONDS, settings.SESSION_ABSOLUTE_SECONDS)
+        refreshed = tuple(seconds / 10 for seconds in idle)
+        sql = _LOAD.format(ago=_AGO[connection.vendor].format(seconds=_SECONDS))
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*refreshed, self.session_key, *idle, *absolute])
+            row = cursor.fetchone()
         if row is None:
             self._session_key = None
             return {}

@@ -165,6 +165,7 @@ class CodeView(ActView):
             code_minutes=max(settings.CODE_SECONDS // 60, 1),
             code_attempts=settings.CODE_ATTEMPTS,
             resend_seconds=RESEND_SECONDS,
+            asked=registration.asked(self.request.session),
             **context,
         )
 

@@ -29,8 +29,8 @@ def unseal(sealed: str, *, bound_to: bytes) -> bytes | None:
     key = settings.PIN_KEYS.get(version)
     if key is None or not body:
         return None
-    raw = b64decode(body)
     try:
+        raw = b64decode(body)
         return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], bound_to)
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         return None

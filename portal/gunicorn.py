@@ -7,8 +7,15 @@ slots (members/hashing.py), not by the threads.
 
 from __future__ import annotations
 
+import gc
 import os
+from pathlib import Path
 from typing import Any
+
+import environ
+
+# As in the settings: `.env` is read first, the process environment wins.
+environ.Env.read_env(Path(__file__).resolve().parent.parent / ".env")
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
@@ -24,22 +31,15 @@ limit_request_field_size = 8190
 # Addresses come from X-Forwarded-For by TRUSTED_PROXIES, in one place only
 # (credentials/throttling.py); gunicorn is to believe nobody.
 forwarded_allow_ips = ""
+control_socket_disable = True
 accesslog = "-"
 # No query string and no referrer: an address could carry what somebody typed.
-control_socket_disable = True
 access_log_format = (
     '{"at":"%(t)s","method":"%(m)s","path":"%(U)s","status":%(s)s,"bytes":%(B)s,"us":%(D)s}'
 )
 
 
-def on_starting(server: Any) -> None:
-    """Collect the static files where that has not been done, so that a bare checkout serves."""
-    from django.conf import settings
-    from django.core.management import call_command
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    import django
-
-    django.setup()
-    if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
-        call_command("collectstatic", interactive=False, verbosity=0)
+def when_ready(server: Any) -> None:
+    """Keep what is loaded out of the garbage collector's sight, so that processes share it."""
+    gc.collect()
+    gc.freeze()

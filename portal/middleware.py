@@ -1,17 +1,21 @@
-"""Which requests are read at all, and what every answer tells the browser.
+"""Which requests are read at all, who must sign in first, what every answer tells the browser.
 
 Beyond Django's SecurityMiddleware and the content security policy.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterator
 
 from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 
+# By its path, not by name: a process for members alone has no such pages (SERVE).
+_STAFF = "/admin/"
 _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -32,6 +36,17 @@ class BodyTooLarge(BadRequest):
     """The body is larger than the largest form, or has no length that can be read."""
 
 
+class SignInFirst(LoginRequiredMiddleware):
+    """Sends strangers to the sign-in page: from the staff's pages to the staff's one."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        if request.path.startswith(_STAFF):
+            return redirect_to_login(request.get_full_path(), f"{_STAFF}login/")
+        return super().handle_no_permission(request, view_func)
+
+
 class ReadableRequests:
     """Answers 400 to what no form of ours sends, before anything is read or counted.
 
@@ -46,7 +61,7 @@ class ReadableRequests:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise BodyTooLarge("body too large")
-        if request.encoding and codecs.lookup(request.encoding).name != "utf-8":
+        if request.encoding and request.encoding.lower() != "utf-8":
             raise BadRequest("not UTF-8")
         if any("\0" in text for text in _texts(request)):
             raise BadRequest("NUL")

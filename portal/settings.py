@@ -54,8 +54,10 @@ STAFF_SESSION_ABSOLUTE_SECONDS = positive("STAFF_SESSION_ABSOLUTE_SECONDS", 8 * 
 # Between the staff's password and the second factor.
 SECOND_FACTOR_SECONDS = positive("SECOND_FACTOR_SECONDS", 600)
 
-# Argon2id verifications at once in a process, how many may wait for one, and how long.
-HASHING_SLOTS = positive("HASHING_SLOTS", os.cpu_count() or 1)
+# Argon2id verifications at once in a process, how many may wait for one, and how long. All
+# processes together verify as many at once as there are cores.
+_CORES = os.cpu_count() or 1
+HASHING_SLOTS = positive("HASHING_SLOTS", max(_CORES // positive("WEB_CONCURRENCY", _CORES), 1))
 HASHING_QUEUE = positive("HASHING_QUEUE", 40)
 HASHING_WAIT_SECONDS = env.float("HASHING_WAIT_SECONDS", default=3.0)
 # The one setting that tests lower: the same algorithm, cheaper.
@@ -79,6 +81,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "portal.middleware.BrowserRules",
     "csp.middleware.CSPMiddleware",
     "portal.middleware.ReadableRequests",
@@ -87,9 +90,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "portal.middleware.SignInFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"

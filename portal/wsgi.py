@@ -2,7 +2,32 @@
 
 import os
 
+import django
+from django.conf import settings
+from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+django.setup()
+
+# Where that has not been done, so that a bare checkout serves; and before the application, which
+# looks once, when it starts, for the files there are.
+if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+    call_command("collectstatic", interactive=False, verbosity=0)
+
 application = get_wsgi_application()
+
+
+def load_all() -> None:
+    """Import what the first requests would import, and all of them at once, in many threads.
+
+    gunicorn does this before it forks, so that the processes also share the memory of it.
+    """
+    from credentials.throttling import counters
+
+    _ = get_resolver().url_patterns
+    counters()
+
+
+load_all()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core import mail as django_mail
 from django.core.mail import EmailMessage
 from django.test import Client
+from hypothesis import settings
 
 from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
@@ -16,6 +17,10 @@ from credentials.models import SecondFactor
 from credentials.throttling import counters
 from members.models import User
 from tests.factories import PASSWORD, StaffFactory, app_code
+
+# Nothing here is timed, and every run tries the same examples.
+settings.register_profile("portal", deadline=None, derandomize=True)
+settings.load_profile("portal")
 
 
 class Browser(Client):
@@ -67,9 +72,8 @@ def sign_in_staff(browser: Browser, staff: User) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_counts_from_before() -> Iterator[None]:
+def _no_counts_from_before() -> None:
     counters().reset()
-    yield
 
 
 @pytest.fixture

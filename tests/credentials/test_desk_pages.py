@@ -357,7 +357,7 @@ class TestSuspensions:
 
     @pytest.mark.skipif("sqlite" not in connection.vendor, reason="reads SQLite's plan")
     def test_comes_from_the_index(self) -> None:
-        from credentials.admin.suspensions import suspended_now  # noqa: PLC0415
+        from credentials.admin.suspensions import suspended_now
 
         assert "user_suspended" in suspended_now().explain()
 

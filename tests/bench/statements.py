@@ -1,0 +1,42 @@
+"""What PostgreSQL itself counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.server.databases import Database
+
+# BEGIN, COMMIT and what counting asks are no statements of the portal.
+_STATEMENTS = r"""
+    SELECT COALESCE(sum(s.calls), 0) FROM pg_stat_statements s
+    JOIN pg_database d ON d.oid = s.dbid AND d.datname = current_database()
+    WHERE query ~* '^\s*(select|insert|update|delete|with)\s' AND query !~ 'pg_'
+"""
+_COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+
+
+def statements_and_commits(database: Database, act: Callable[[], None]) -> tuple[int, int]:
+    """Return how many statements and transactions `act` led to."""
+    database.rows("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    database.rows("ALTER SYSTEM SET pg_stat_statements.track = 'top'")
+    database.rows("SELECT pg_reload_conf()")
+
+    def counts() -> tuple[int, int]:
+        # A server process reports what it did a second later.
+        time.sleep(2)
+        [(statements,)] = database.rows(_STATEMENTS)
+        [(commits,)] = database.rows(_COMMITS)
+        return int(statements), int(commits)
+
+    try:
+        counts()
+        _statements, earlier = counts()
+        statements, commits = counts()
+        act()
+        statements_after, commits_after = counts()
+    finally:
+        database.rows("ALTER SYSTEM RESET pg_stat_statements.track")
+        database.rows("SELECT pg_reload_conf()")
+    # Less what counting itself commits.
+    return statements_after - statements, commits_after - commits - (commits - earlier)

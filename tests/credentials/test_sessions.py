@@ -1,0 +1,236 @@
+"""Sessions: how long they last, whose they are, and that they end when they must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from credentials.models import Session
+from credentials.sessions import SessionStore
+from members.models import User
+from tests.clock import time_passes
+from tests.conftest import Browser
+from tests.factories import PASSWORD, MemberFactory, StaffFactory
+from tests.pages import as_staff, browser, is_signed_in, user_of, with_card, with_web_id
+
+pytestmark = pytest.mark.django_db
+
+COOKIE = "__Host-session"
+
+
+def signed_in_member() -> Browser:
+    client = browser()
+    assert with_card(client, MemberFactory()).status_code == 302
+    return client
+
+
+def signed_in_staff() -> Browser:
+    return as_staff(StaffFactory(role="Store"))
+
+
+who = pytest.mark.parametrize("sign_in", [signed_in_member, signed_in_staff])
+SignIn = Callable[[], Browser]
+
+
+@who
+def test_session_ends_when_it_was_idle_for_too_long(sign_in: SignIn) -> None:
+    client = sign_in()
+    time_passes(seconds=899)
+    assert is_signed_in(client)
+    time_passes(seconds=901)
+    assert not is_signed_in(client)
+
+
+@who
+def test_using_a_session_keeps_it_open_until_the_absolute_limit(sign_in: SignIn) -> None:
+    client = sign_in()
+    minutes = 0
+    while is_signed_in(client):
+        time_passes(minutes=14)
+        minutes += 14
+        assert minutes < 800, "it never ends"
+    assert minutes == 728
+
+
+def test_session_seen_lately_is_not_written_at_every_request() -> None:
+    client = signed_in_member()
+    with CaptureQueriesContext(connection) as queries:
+        client.get("/")
+    assert not [q for q in queries if q["sql"].startswith("UPDATE")]
+
+
+def test_registering_does_not_make_a_session_younger() -> None:
+    member = MemberFactory()
+    client = browser()
+    with_card(client, member)
+    opened = Session.objects.get().opened_at
+    time_passes(minutes=10)
+    client.post("/web-id/register/", {"member_number": member.number, "email": member.email})
+    assert is_signed_in(client)
+    assert Session.objects.get().opened_at < opened
+
+
+def test_changing_ones_password_does_not_make_a_session_younger() -> None:
+    client = as_staff(StaffFactory(role="Store"))
+    opened = Session.objects.get().opened_at
+    time_passes(minutes=10)
+    new = "another long password of mine"
+    typed = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/admin/password_change/", typed).status_code == 302
+    assert is_signed_in(client)
+    assert Session.objects.get().opened_at < opened
+
+
+@who
+def test_signing_in_gives_a_new_key_and_the_old_one_is_gone(sign_in: SignIn) -> None:
+    visitor = browser()
+    member = MemberFactory()
+    visitor.post("/web-id/register/", {"member_number": "123456789", "email": "a@example.com"})
+    planted = visitor.cookies[COOKIE].value
+    if sign_in is signed_in_member:
+        with_card(visitor, member)
+    else:
+        username = StaffFactory().username
+        visitor.post("/admin/login/", {"username": username, "password": PASSWORD})
+    assert is_signed_in(visitor)
+    assert visitor.cookies[COOKIE].value != planted
+    attacker = browser()
+    attacker.cookies[COOKIE] = planted
+    assert not is_signed_in(attacker)
+    assert not Session.objects.filter(key=planted).exists()
+
+
+def test_key_that_a_visitor_made_up_is_never_taken_over() -> None:
+    client = browser()
+    client.cookies[COOKIE] = "a" * 32
+    with_card(client, MemberFactory())
+    assert client.cookies[COOKIE].value != "a" * 32
+    assert not Session.objects.filter(key="a" * 32).exists()
+
+
+def test_nothing_of_a_visitors_session_is_left_after_signing_in() -> None:
+    client = browser()
+    client.post("/web-id/register/", {"member_number": "123456789", "email": "a@example.com"})
+    with_card(client, MemberFactory())
+    assert client.get("/web-id/register/code/").status_code == 302
+
+
+def test_signing_in_again_as_somebody_else_leaves_no_session_of_the_first() -> None:
+    client = signed_in_member()
+    first = client.cookies[COOKIE].value
+    other = MemberFactory()
+    with_card(client, other)
+    assert not Session.objects.filter(key=first).exists()
+    assert Session.objects.get().user == user_of(other)
+
+
+@pytest.mark.parametrize(
+    ("sign_in", "path"),
+    [
+        (signed_in_member, "/logout/"),
+        (signed_in_staff, "/logout/"),
+        (signed_in_staff, "/admin/logout/"),
+    ],
+)
+def test_signing_out_deletes_the_row(sign_in: SignIn, path: str) -> None:
+    client = sign_in()
+    key = client.cookies[COOKIE].value
+    client.post(path)
+    assert not Session.objects.filter(key=key).exists()
+    client.cookies[COOKIE] = key
+    assert not is_signed_in(client)
+
+
+def test_signing_out_ends_this_session_only() -> None:
+    member = MemberFactory()
+    phone, computer = browser(), browser()
+    with_card(phone, member)
+    with_card(computer, member)
+    phone.post("/logout/")
+    assert is_signed_in(computer)
+
+
+@who
+@pytest.mark.parametrize(
+    "change",
+    [{"epoch": F("epoch") + 1}, {"password": "argon2$changed"}, {"is_active": False}],
+    ids=["epoch", "password", "closed"],
+)
+def test_change_to_the_user_ends_every_session_at_once(
+    sign_in: SignIn, change: dict[str, Any]
+) -> None:
+    client = sign_in()
+    assert is_signed_in(client)
+    User.objects.update(**change)
+    assert not is_signed_in(client)
+
+
+def test_rotated_secret_key_ends_the_sessions(settings: Any) -> None:
+    client = signed_in_member()
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another-" + "k" * 50
+    assert not is_signed_in(client)
+
+
+def test_session_row_says_whose_it_is_and_never_prints_its_key() -> None:
+    client = signed_in_member()
+    row = Session.objects.get()
+    assert str(row.user_id) == row_data(row)[SESSION_KEY]
+    assert client.cookies[COOKIE].value not in str(row)
+
+
+def row_data(row: Session) -> dict[str, Any]:
+    return SessionStore(row.key).load()
+
+
+def test_visitor_who_only_looks_gets_no_session() -> None:
+    client = browser()
+    for path in ("/login/", "/login/web-id/", "/help/", "/web-id/register/", "/pin/"):
+        client.get(path)
+    assert COOKIE not in client.cookies
+    assert not Session.objects.exists()
+
+
+def test_session_cookie_is_not_kept_on_disk() -> None:
+    client = signed_in_member()
+    morsel = client.cookies[COOKIE]
+    assert not morsel["max-age"]
+    assert not morsel["expires"]
+
+
+def test_ended_sessions_are_cleared_away_and_open_ones_stay() -> None:
+    signed_in_member()
+    time_passes(minutes=16)
+    kept = signed_in_member()
+    SessionStore.clear_expired()
+    assert Session.objects.get().key == kept.cookies[COOKIE].value
+
+
+def test_djangos_own_authentication_signs_nobody_in() -> None:
+    member = MemberFactory(web_id="Hanako1983")
+    staff = StaffFactory()
+    client = browser()
+    assert not client.login(username=staff.username, password=PASSWORD)
+    assert not client.login(username=member.number, password=PASSWORD)
+    assert not client.login(username="Hanako1983", password=PASSWORD)
+
+
+def test_closed_user_is_nobody() -> None:
+    client = signed_in_member()
+    User.objects.update(is_active=False)
+    assert isinstance(client.get("/login/").wsgi_request.user, AnonymousUser)
+
+
+def test_both_ways_open_the_same_kind_of_session() -> None:
+    member = MemberFactory(web_id="Hanako1983")
+    for way in (with_card, with_web_id):
+        client = browser()
+        way(client, member)
+        assert client.get("/member-number/memo/").status_code == 200

@@ -1,0 +1,81 @@
+"""The worker: sends what is due and tidies up, until it is stopped."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.core import mail as django_mail
+from django.db import OperationalError
+
+from credentials import mail
+from credentials.management.commands import worker
+from credentials.models import OutboxMail, RegistrationRequest, Session
+from tests.clock import time_passes
+from tests.factories import MemberFactory
+from tests.pages import browser, with_card
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PAUSE_SECONDS", 0.0)
+    # The test's connection must outlive a turn of the worker.
+    monkeypatch.setattr(worker, "close_old_connections", lambda: None)
+
+
+class Turns(threading.Event):
+    """Set after so many turns."""
+
+    def __init__(self, turns: int) -> None:
+        super().__init__()
+        self._left = turns
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def test_worker_sends_what_is_due() -> None:
+    mail.queue("pin_set", MemberFactory())
+    worker.work(Turns(2))
+    assert len(django_mail.outbox) == 1
+
+
+def test_worker_deletes_ended_sessions_and_old_requests() -> None:
+    member = MemberFactory()
+    with_card(browser(), member)
+    browser().post("/web-id/register/", {"member_number": member.number, "email": member.email})
+    worker.work(Turns(1))
+    assert Session.objects.count() == 2
+    time_passes(days=2)
+    with_card(browser(), member)
+    worker.work(Turns(1))
+    assert Session.objects.count() == 1
+    assert RegistrationRequest.objects.count() == 0
+
+
+def test_worker_waits_for_a_lost_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail.queue("pin_set", MemberFactory())
+    send = mail.send_due
+    lost = [True]
+
+    def send_due(*args: Any, **options: Any) -> int:
+        if lost:
+            lost.pop()
+            raise OperationalError("canary of the server")
+        return send(*args, **options)
+
+    monkeypatch.setattr(mail, "send_due", send_due)
+    worker.work(Turns(3))
+    assert OutboxMail.objects.get().outcome == "sent"
+
+
+def test_stopped_worker_does_nothing_more() -> None:
+    mail.queue("pin_set", MemberFactory())
+    stop = threading.Event()
+    stop.set()
+    worker.work(stop)
+    assert not django_mail.outbox
