@@ -242,12 +242,12 @@ def test_secrets_are_never_written_back_into_the_page(client: Browser, path: str
     member = MemberFactory(web_id="Hanako1983")
     typed = {
         "card_number": member.card.number,
-        "pin": "9382",
+        "pin": "9386",
         "web_id": "Hanako1983",
         "password": "wrong canary password",
     }
     page = client.post(path, typed).content.decode()
-    assert "9382" not in page
+    assert "9386" not in page
     assert "canary" not in page
 
 

@@ -206,7 +206,7 @@ def without_digests(text: str) -> str:
 def test_no_secret_is_in_any_column_of_the_database(walk: Walk) -> None:
     stored = everything_stored()
     assert_silent(stored, WORDS.values(), "the database")
-    assert_silent(stored, [*walk.tickets, *walk.codes], "the database")
+    assert_silent(without_digests(stored), [*walk.tickets, *walk.codes], "the database")
     outside_hashes = without_digests(
         "\n".join(
             line
