@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -39,6 +40,36 @@ class MaximumLengthValidator:
             "A password has at most %(count)d characters.",
             self.max_length,
         ) % {"count": self.max_length}
+
+
+class PatternValidator:
+    """Refuses one short piece repeated, and runs of letters or digits, however long.
+
+    They stand in every list of guesses; a list of common passwords cannot hold them all.
+    """
+
+    longest_piece = 8
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """Raise ValidationError where the password is such a pattern."""
+        folded = password.casefold()
+        if _shortest_piece(folded) <= min(self.longest_piece, len(folded) - 1):
+            raise ValidationError(
+                _("Choose a password that is not one piece repeated."), code="password_repeated"
+            )
+        steps = {(ord(b) - ord(a)) % 10 for a, b in pairwise(folded)}
+        if steps in ({1}, {9}):
+            raise ValidationError(
+                _("Choose a password that is not a run of letters or digits."), code="password_run"
+            )
+
+    def get_help_text(self) -> str:
+        return _("A password is no repetition and no run.")
+
+
+def _shortest_piece(text: str) -> int:
+    """Return the length of the shortest piece that `text` repeats; its own where it does not."""
+    return (text + text).find(text, 1) if text else 0
 
 
 class OwnDataValidator:

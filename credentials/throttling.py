@@ -8,6 +8,7 @@ in Redis or, on a single machine, in a small file beside the cache.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 import time
@@ -120,7 +121,13 @@ def client_address(request: HttpRequest) -> str:
     return _address_or_nothing(seen) or _address_or_nothing(peer)
 
 
+# Some proxies add the client's port: 192.0.2.1:5678, [2001:db8::1]:5678.
+_WITH_PORT = re.compile(r"(?P<v4>[\d.]+):\d+|\[(?P<v6>[^\]]+)\](?::\d+)?")
+
+
 def _address_or_nothing(text: str) -> str:
+    if with_port := _WITH_PORT.fullmatch(text):
+        text = with_port["v4"] or with_port["v6"]
     try:
         address = ip_address(text)
     except ValueError:

@@ -155,6 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "credentials.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "credentials.passwords.PatternValidator"},
     {"NAME": "credentials.passwords.OwnDataValidator"},
 ]
 

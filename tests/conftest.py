@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core import mail as django_mail
 from django.core.mail import EmailMessage
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 from django.test import Client
 from hypothesis import settings
 
@@ -21,6 +25,22 @@ from tests.factories import PASSWORD, StaffFactory, app_code
 # Nothing here is timed, and every run tries the same examples.
 settings.register_profile("portal", deadline=None, derandomize=True)
 settings.load_profile("portal")
+
+
+_ROLES = importlib.import_module("credentials.migrations.0002_roles")
+
+
+@receiver(post_migrate, sender=apps.get_app_config("credentials"))
+def _roles_are_made_again(using: str, **_signal: Any) -> None:
+    """Make the roles of the migration again wherever the database was emptied.
+
+    A test with `transaction=True` ends by emptying every table. Django answers with this signal,
+    on which content types and permissions are made anew, under new keys; rows that a migration
+    wrote are gone. So it takes no `serialized_rollback`, which writes the old content types back
+    beside the new ones and fails on them, and the tests may come in any order.
+    """
+    assert using == "default"
+    _ROLES.create_roles(apps, None)
 
 
 class Browser(Client):

@@ -10,7 +10,7 @@ from django.utils import translation
 from django.utils.html import escape
 
 from members.models import Card, Member, User
-from tests.conftest import Browser
+from tests.conftest import Browser, sign_in_staff
 from tests.factories import PASSWORD, PIN
 
 LANGUAGES = ("ja", "en")
@@ -75,8 +75,7 @@ def code_in(mail: EmailMessage) -> str:
 
 
 def as_staff(user: User, address: str = "203.0.113.7") -> Browser:
-    """Return a browser in which this member of staff is signed in, in English."""
+    """Return a browser in which this member of staff is signed in by both steps, in English."""
     client = browser("en", address)
-    answer = client.post("/admin/login/", {"username": user.username, "password": PASSWORD})
-    assert answer.status_code == 302, "staff could not sign in"
+    sign_in_staff(client, user)
     return client

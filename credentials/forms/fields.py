@@ -1,6 +1,6 @@
 """What every form is made of.
 
-Nothing that was typed is lost on a refusal, but secrets are never written back into a page.
+Nothing that was typed is lost on a refusal, but PINs and passwords are never written back.
 """
 
 from __future__ import annotations

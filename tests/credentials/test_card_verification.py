@@ -19,7 +19,7 @@ from credentials.card_verification import OTHER_CONTENTS, STILL_RUNNING, Code, v
 from credentials.models import ApiClient, ApiKey, CardVerification, Event
 from credentials.refusals import BUSY, Refusal
 from members import pins
-from members.hashing import NoSlot, slots
+from members.hashing import NoSlot, Slots, slots
 from members.models import Member, User
 from tests.conftest import Browser
 from tests.factories import PIN, MemberFactory, with_check_digit
@@ -232,6 +232,13 @@ def test_a_question_that_a_crash_left_is_given_up_and_never_judged_again(
     assert failures(member) == 0
 
 
+@pytest.fixture
+def hashing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash in the test's own thread, so that what happens meanwhile is in its transaction."""
+    monkeypatch.setattr(Slots, "_call", lambda self, function, *a, **named: function(*a, **named))
+
+
+@pytest.mark.usefixtures("hashing_here")
 def test_who_comes_late_does_not_approve_what_was_given_up(
     ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +260,7 @@ def test_who_comes_late_does_not_approve_what_was_given_up(
     assert CardVerification.objects.get().response_code == Code.UNAVAILABLE
 
 
+@pytest.mark.usefixtures("hashing_here")
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -367,7 +367,7 @@ def test_switch_refuses_what_it_does_not_know() -> None:
 # --- At once, and at the console ------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_of_many_uses_of_one_code_at_once_one_wins() -> None:
     staff = StaffFactory(second_factor=True)
     browsers = [only_password(staff) for _browser in range(5)]

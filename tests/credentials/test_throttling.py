@@ -321,3 +321,17 @@ def test_processes_share_the_counters_of_a_file(tmp_path: Path) -> None:
     highest = [int(process.communicate(timeout=60)[0]) for process in running]
     assert [process.returncode for process in running] == [0, 0, 0]
     assert max(highest) == 600
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("198.51.100.9:5678", "198.51.100.9"),
+        ("[2001:db8::1]:5678", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("198.51.100.9:port", "127.0.0.1"),
+    ],
+)
+def test_port_that_a_proxy_adds_is_not_part_of_the_address(forwarded: str, address: str) -> None:
+    request = RequestFactory().get("/", headers={"x-forwarded-for": forwarded})
+    assert client_address(request) == address

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.mail import EmailMessage
 from django.db import connection
 
@@ -239,8 +237,6 @@ class TestHandOffCode:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_parallel_uses_of_a_code_one_wins() -> None:
-    # Emptying the database after such a test takes the roles of the migration, too.
-    importlib.import_module("credentials.migrations.0002_roles").create_roles(apps, None)
     member, operator = MemberFactory(), StaffFactory(role="Call centre")
     code = made_for(member)
 
