@@ -9,6 +9,13 @@ from django.core.mail import EmailMessage
 from django.utils import translation
 from django.utils.html import escape
 
+from credentials.verification import (
+    PERMISSIONS,
+    Channel,
+    Fact,
+    check_by_questions,
+    check_in_person,
+)
 from members.models import Card, Member, User
 from tests.conftest import Browser, sign_in_staff
 from tests.factories import PASSWORD, PIN
@@ -55,6 +62,16 @@ def fail(member: Member, times: int, address: str = "198.51.100.4") -> None:
     """Type a wrong PIN so many times in a row, in a browser of somebody's."""
     for _ in range(times):
         assert with_card(browser(address=address), member, pin="0099").status_code == 200
+
+
+def verify(member: Member, staff: User) -> None:
+    """Verify the member's identity to this member of staff, by the way of their role."""
+    if staff.has_perm(PERMISSIONS[Channel.IN_PERSON]):
+        refusal = check_in_person(member=member, by=staff, document="passport", place="Ueno")
+    else:
+        known = [Fact.NAME.value, Fact.EMAIL.value, Fact.PHONE.value]
+        refusal = check_by_questions(member=member, by=staff, answered=known)
+    assert refusal is None
 
 
 def is_signed_in(client: Browser) -> bool:

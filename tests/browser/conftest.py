@@ -15,11 +15,12 @@ from django.db import connections
 from playwright.sync_api import BrowserContext
 
 from credentials.management.commands import worker
+from tests.browser.desk import give_code, give_password
 from tests.browser.equipment import CHROMIUM, EVERY_EQUIPMENT, LAUNCH, Equipment
 from tests.browser.people import bring_in
 from tests.browser.tls_server import serving
 from tests.browser.visitor import Judged, Visitor
-from tests.factories import PASSWORD, StaffFactory
+from tests.factories import StaffFactory, app_code
 from tests.server.mailbox import Mailbox
 
 
@@ -126,15 +127,14 @@ def visitor(comes: Callable[..., Visitor]) -> Visitor:
 
 @pytest.fixture
 def staff(comes: Callable[..., Visitor]) -> Callable[[str], Visitor]:
-    """Return a function that brings a member of staff with a role, signed in to the admin."""
+    """Return a function that brings a member of staff with a role, signed in by both steps."""
 
     def sign_in(role: str) -> Visitor:
-        StaffFactory(username="suzuki", role=role)
         visitor = comes(is_staff=True)
         visitor.open("/admin/")
-        visitor.page.locator("[name=username]").fill("suzuki")
-        visitor.page.locator("[name=password]").fill(PASSWORD)
-        visitor.press("Log in")
+        give_password(visitor, StaffFactory(role=role).username)
+        visitor.is_at("/admin/second-factor/?next=%2Fadmin%2F", "Second step: the code")
+        give_code(visitor, app_code())
         visitor.is_at("/admin/", "What do you want to do?")
         return visitor
 

@@ -58,3 +58,7 @@ PAIRS = [
 ]
 # For tests of what hangs on no three properties together.
 in_pairs = pytest.mark.parametrize("equipment", PAIRS, ids=str)
+# For tests of what only scripts do.
+with_scripts = pytest.mark.parametrize(
+    "equipment", [each for each in PAIRS if each.scripts], ids=str
+)

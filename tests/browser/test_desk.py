@@ -8,67 +8,28 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from credentials.models import SecondFactor
 from members.models import Card, Member
+from tests.browser.desk import answer, find, send, show_document
+from tests.browser.equipment import in_pairs, with_scripts
 from tests.browser.people import HANAKO, NEW_PIN
+from tests.browser.test_signing_in import sign_in
 from tests.browser.visitor import Visitor
-from tests.factories import PASSWORD, PIN, StaffFactory, app_code
+from tests.factories import PIN
 from tests.server.mailbox import Mailbox
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def at_work(comes: Callable[..., Visitor]) -> Callable[[str], Visitor]:
-    """Return a function that brings a member of staff with a role, signed in by both steps."""
-
-    def sign_in(role: str) -> Visitor:
-        staff = StaffFactory(role=role)
-        visitor = comes(is_staff=True)
-        page = visitor.page
-        page.goto(f"{visitor.base}/admin/")
-        page.locator("[name=username]").fill(staff.username)
-        page.locator("[name=password]").fill(PASSWORD)
-        page.locator("[name=password]").press("Enter")
-        SecondFactor.objects.filter(pk=staff.pk).update(last_step=0)
-        page.locator("[name=code]").fill(app_code())
-        page.locator("[name=code]").press("Enter")
-        page.wait_for_url("**/admin/")
-        visitor.is_at("/admin/", "What do you want to do?")
-        return visitor
-
-    return sign_in
-
-
-def send(visitor: Visitor, button: str) -> None:
-    with visitor.page.expect_navigation(wait_until="load"):
-        visitor.page.locator(button).first.click()
-    visitor.look()
-
-
-def find(operator: Visitor, typed: str = "") -> None:
-    """Search for the member, and open what is found."""
-    operator.open(f"/admin/members/member/?q={typed or HANAKO.member_number}")
-    send(operator, 'a[href*="/change/"]')
-
-
 def on_the_portal(visitor: Visitor, pin: str = PIN) -> None:
     """Sign the member in on the portal."""
     visitor.open("/login/")
-    visitor.fill("Card number", HANAKO.card_number)
-    visitor.fill("PIN", pin)
-    visitor.press("Sign in")
+    sign_in(visitor, pin=pin)
     visitor.is_at("/")
 
 
-def answer(operator: Visitor, *facts: str) -> None:
-    for fact in facts:
-        operator.page.locator(f"#answered-{fact}").check()
-    operator.press("Judge the answers")
-
-
-def test_a_call_from_the_search_to_the_number(at_work: Callable[[str], Visitor]) -> None:
-    operator = at_work("Call centre")
+@in_pairs
+def test_a_call_from_the_search_to_the_number(staff: Callable[[str], Visitor]) -> None:
+    operator = staff("Call centre")
     find(operator)
     page = operator.page
     for hidden in (HANAKO.name, HANAKO.email, "386 120 457", HANAKO.member_number):
@@ -86,14 +47,33 @@ def test_a_call_from_the_search_to_the_number(at_work: Callable[[str], Visitor])
     assert "386 120 457" not in operator.text()
 
 
-def test_a_hand_off_code_from_the_portal(
-    visitor: Visitor, at_work: Callable[[str], Visitor]
-) -> None:
+@in_pairs
+def test_what_else_a_caller_wants(staff: Callable[[str], Visitor]) -> None:
+    operator = staff("Call centre")
+    find(operator)
+    operator.follow("Verify on the phone")
+    answer(operator, "email", "phone", "card_last_four")
+    operator.follow("Prepare a PIN re-set")
+    operator.press("Prepare a PIN re-set")
+    ticket = operator.page.locator("#ticket").inner_text()
+    assert len(ticket.replace(" ", "")) == 8
+    operator.follow("Back")
+    assert ticket not in operator.page.content()
+    operator.follow("Take down a closure")
+    operator.press("Take down a closure")
+    operator.reads("The closure is taken down. The member gets a mail; it waits on the work list.")
+    operator.follow("Withdraw the closure")
+    operator.press("Withdraw the closure")
+    operator.reads("The closure is withdrawn. The membership goes on.")
+
+
+@in_pairs
+def test_a_hand_off_code_from_the_portal(visitor: Visitor, staff: Callable[[str], Visitor]) -> None:
     on_the_portal(visitor)
     visitor.follow("Code for a phone call")
     visitor.press("Show the code")
     code = visitor.page.locator("#hand-off-code").inner_text()
-    operator = at_work("Call centre")
+    operator = staff("Call centre")
     find(operator)
     operator.follow("Verify on the phone")
     operator.page.locator("[name=code]").fill(code)
@@ -101,18 +81,18 @@ def test_a_hand_off_code_from_the_portal(
     assert HANAKO.email in operator.text()
 
 
+@in_pairs
 def test_a_pin_from_the_portal_over_the_window_to_the_terminal(
-    visitor: Visitor, comes: Callable[..., Visitor], at_work: Callable[[str], Visitor]
+    visitor: Visitor, comes: Callable[..., Visitor], staff: Callable[[str], Visitor]
 ) -> None:
     on_the_portal(visitor)
     visitor.follow("Prepare a new PIN")
     visitor.press("Make a ticket")
     ticket = visitor.page.locator("#ticket").inner_text()
-    window = at_work("Store")
+    window = staff("Store")
     find(window)
     window.follow("Start a PIN re-set")
-    window.page.locator("[name=document]").select_option("driving_licence")
-    window.page.locator("[name=place]").fill("渋谷店")
+    show_document(window)
     window.page.locator("[name=prepared_ticket]").fill(ticket)
     window.press("Start a PIN re-set")
     window.reads(
@@ -142,10 +122,9 @@ def test_a_pin_from_the_portal_over_the_window_to_the_terminal(
     on_the_portal(visitor, pin=NEW_PIN)
 
 
+@with_scripts
 def test_the_terminal_clears_itself(comes: Callable[..., Visitor]) -> None:
     terminal = comes()
-    if not terminal.scripts:
-        pytest.skip("without scripts only what was sent is cleared")
     terminal.page.clock.install()
     terminal.open("/pin/")
     terminal.fill("Card number", HANAKO.card_number)
@@ -160,8 +139,9 @@ def test_the_terminal_clears_itself(comes: Callable[..., Visitor]) -> None:
     expect(terminal.field("Card number")).to_have_value("")
 
 
+@in_pairs
 def test_a_closure_from_the_portal_to_the_mail(
-    visitor: Visitor, at_work: Callable[[str], Visitor], mailbox: Mailbox
+    visitor: Visitor, staff: Callable[[str], Visitor], mailbox: Mailbox
 ) -> None:
     Member.objects.update(balance=0)
     on_the_portal(visitor)
@@ -173,13 +153,13 @@ def test_a_closure_from_the_portal_to_the_mail(
     visitor.reads("Your closure is under way")
     visitor.open("/")
     visitor.reads("Your closure is under way")
-    first, second = at_work("Call centre"), at_work("Store")
-    for staff, button in ((first, "check"), (second, "approve")):
-        staff.open("/admin/credentials/closure/")
-        send(staff, 'a[href*="/change/"]')
-        for box in staff.page.locator(".checkbox-row input").all():
+    first, second = staff("Call centre"), staff("Store")
+    for closer, button in ((first, "check"), (second, "approve")):
+        closer.open("/admin/credentials/closure/")
+        send(closer, 'a[href*="/change/"]')
+        for box in closer.page.locator(".checkbox-row input").all():
             box.check()
-        send(staff, f"[name={button}]")
+        send(closer, f"[name={button}]")
     visitor.open("/")
     assert visitor.path.startswith("/login/"), "the session ended"
     asked, closed = mailbox.wait_for(HANAKO.email, 2)
@@ -189,12 +169,13 @@ def test_a_closure_from_the_portal_to_the_mail(
     assert not Card.objects.get(number=HANAKO.card_number).has_pin
 
 
-def test_the_work_list_leads_to_lifting(at_work: Callable[[str], Visitor], portal: Any) -> None:
+@in_pairs
+def test_the_work_list_leads_to_lifting(staff: Callable[[str], Visitor], portal: Any) -> None:
     user = Member.objects.get(number=HANAKO.member_number).user
     type(user).objects.filter(pk=user.pk).update(
         suspended_at="2020-01-01T00:00Z", suspended_until="2099-01-01T00:00Z", suspensions=1
     )
-    operator = at_work("Call centre")
+    operator = staff("Call centre")
     operator.follow("Suspended now")
     send(operator, 'a[href*="/reinstate/"]')
     operator.reads("Verify the member's identity first.")

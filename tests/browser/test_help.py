@@ -21,6 +21,7 @@ QUESTIONS = {
 }
 
 
+@in_pairs
 def test_every_answer_opens_and_leads_on(visitor: Visitor) -> None:
     visitor.open("/login/")
     visitor.follow("I can't sign in")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.desk import find, show_document
 from tests.browser.equipment import in_pairs
 from tests.browser.people import HANAKO, NEW_PIN
 from tests.browser.test_signing_in import sign_in
@@ -30,12 +31,9 @@ def test_a_pin_is_set_again_in_the_store(
     visitor: Visitor, staff: Callable[[str], Visitor], mailbox: Mailbox
 ) -> None:
     window = staff("Store")
-    window.open(f"/admin/members/member/?q={HANAKO.member_number}")
-    window.page.get_by_role("link", name=HANAKO.name).click()
-    window.page.wait_for_url("**/change/**")
+    find(window)
     window.follow("Start a PIN re-set")
-    window.page.locator("select").select_option("driving_licence")
-    window.page.locator("[name=place]").fill("渋谷店")
+    show_document(window)
     window.press("Start a PIN re-set")
     ticket = window.page.locator("#ticket").inner_text()
     assert len(ticket.replace(" ", "")) == 8
@@ -77,6 +75,7 @@ def test_a_pin_is_set_again_in_the_store(
     terminal.is_at("/")
 
 
+@in_pairs
 def test_what_is_typed_at_the_terminal_can_be_cleared(visitor: Visitor) -> None:
     visitor.open("/pin/")
     visitor.press("Set this PIN")

@@ -30,6 +30,7 @@ def test_digits_are_read_as_people_type_them(visitor: Visitor) -> None:
     visitor.is_at("/")
 
 
+@in_pairs
 def test_numbers_in_the_wrong_place_are_told_so(visitor: Visitor) -> None:
     mistyped = HANAKO.card_number[:-1] + str((int(HANAKO.card_number[-1]) + 1) % 10)
     visitor.open("/login/")

@@ -355,7 +355,7 @@ class TestSuspensions:
             fail(MemberFactory(), 5, address)
         assert cost() == one
 
-    @pytest.mark.skipif("sqlite" not in connection.vendor, reason="reads SQLite's plan")
+    @pytest.mark.sqlite
     def test_comes_from_the_index(self) -> None:
         from credentials.admin.suspensions import suspended_now
 

@@ -14,7 +14,7 @@ from credentials.models import Event
 from members.models import User, WebID
 from tests.conftest import Browser
 from tests.factories import PASSWORD, MemberFactory, StaffFactory
-from tests.pages import as_staff, browser, code_in, fail, is_signed_in, with_card
+from tests.pages import as_staff, browser, code_in, fail, is_signed_in, verify, with_card
 
 pytestmark = pytest.mark.django_db
 
@@ -292,7 +292,8 @@ def test_unknown_language_changes_nothing(language: str) -> None:
 def test_no_text_breaks_the_pages_of_staff(kind: str) -> None:
     member = MemberFactory()
     fail(member, 5)
-    client = quiet(as_staff(StaffFactory(role="Store")))
+    staff, operator = StaffFactory(role="Store"), StaffFactory(role="Call centre")
+    client, phone = quiet(as_staff(staff)), quiet(as_staff(operator))
     text = quoted(TEXTS[kind][:300])
     for path in (
         f"/admin/members/member/?q={text}",
@@ -303,14 +304,27 @@ def test_no_text_breaks_the_pages_of_staff(kind: str) -> None:
         f"/admin/members/member/{text}/reinstate/",
     ):
         assert clear(client.get(path)), path
-    for act, field in (("reinstate", "reason"), ("pin-reset", "place"), ("pin-reset", "document")):
-        answer = client.generic(
-            "POST",
-            f"/admin/members/member/{member.pk}/{act}/",
-            f"document=passport&{field}={text}",
-            content_type=URLENCODED,
-        )
+    for role, act, field in (
+        (client, "reinstate", "reason"),
+        (client, "pin-reset", "place"),
+        (client, "pin-reset", "document"),
+        (client, "pin-reset", "prepared_ticket"),
+        (client, "verify-in-person", "place"),
+        (client, "verify-in-person", "document"),
+        (phone, "tell", "reason"),
+        (phone, "close", "certificate"),
+        (phone, "verify", "answered"),
+        (phone, "hand-off", "code"),
+    ):
+        # Before each, so that what is typed gets as far as the act.
+        verify(member, staff)
+        if act in ("tell", "close"):
+            verify(member, operator)
+        path = f"/admin/members/member/{member.pk}/{act}/"
+        body = f"document=passport&{field}={text}"
+        answer = role.generic("POST", path, body, content_type=URLENCODED)
         assert clear(answer), (act, field)
+        assert answer.status_code in {200, 400} or answer["Location"].endswith("/change/"), act
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "9" * 30, "1.5", "1e3"])

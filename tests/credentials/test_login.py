@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b32decode
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -12,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from credentials.models import Event, Session
 from members.models import Member, User
 from tests.conftest import Browser
-from tests.factories import PASSWORD, PIN, MemberFactory, StaffFactory, with_check_digit
+from tests.factories import PASSWORD, PIN, MemberFactory, StaffFactory, app_code, with_check_digit
 from tests.pages import (
     LANGUAGES,
     browser,
@@ -452,9 +454,50 @@ def test_next_never_leads_to_another_host(client: Browser, path: str, url: str) 
     }
     answer = client.post(path, typed)
     assert answer.status_code == 302
-    assert answer["Location"] == ("/admin/" if path == "/admin/login/" else "/")
-    offered = re.findall(r'name="next" value="([^"]*)"', page_of(client.get(path)))
-    assert not [value for value in offered if "evil" in value]
+    pages = [page_of(client.get(path))]
+    if path == "/admin/login/":
+        # The second step is the one that leads somewhere; it takes over nothing, either.
+        second = "/admin/second-factor/"
+        assert answer["Location"] == second
+        pages += [page_of(client.get(path, {"next": url}))]
+        pages += [page_of(client.get(second)), page_of(client.get(second, {"next": url}))]
+        answer = client.post(second, {"code": app_code(), "next": url})
+        assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+    else:
+        assert answer["Location"] == "/"
+    offered = re.findall(r'name="next" value="([^"]*)"', "".join(pages))
+    assert not [value for value in offered if value]
+
+
+# In an address, a NUL is a 400 before any view.
+IN_ADDRESSES = [url for url in FOREIGN if "\x00" not in url]
+
+
+@pytest.mark.parametrize("url", IN_ADDRESSES)
+def test_next_in_the_address_leads_staff_nowhere_else(client: Browser, url: str) -> None:
+    staff, query = StaffFactory(role="Store"), urlencode({"next": url})
+    typed = {"username": staff.username, "password": PASSWORD}
+    answer = client.post(f"/admin/login/?{query}", typed)
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/second-factor/")
+    answer = client.post(f"/admin/second-factor/?{query}", {"code": app_code()})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
+@pytest.mark.parametrize("url", IN_ADDRESSES)
+def test_next_leads_staff_nowhere_else_from_the_enrolment(client: Browser, url: str) -> None:
+    staff = StaffFactory(role="Store", second_factor=False)
+    typed = {"username": staff.username, "password": PASSWORD, "next": url}
+    answer = client.get(client.post("/admin/login/", typed)["Location"], {"next": url})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/second-factor/enrol/")
+    page = client.get(answer["Location"], {"next": url}).content.decode()
+    [letters] = re.findall(r'id="second-factor-secret">([A-Z2-7 ]+)<', page)
+    code = app_code(secret=b32decode(letters.replace(" ", "")))
+    # The page of the recovery codes has the link that goes on.
+    page = client.post(answer["Location"], {"code": code, "next": url}).content.decode()
+    assert 'href="/admin/"' in page
+    assert "evil" not in page
+    assert "testserver" not in page
+    assert is_signed_in(client)
 
 
 def test_whoever_is_signed_in_goes_straight_on_from_the_sign_in_page(client: Browser) -> None:

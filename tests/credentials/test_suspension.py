@@ -16,7 +16,16 @@ from credentials.refusals import Why
 from members.models import Member, User, Way
 from tests.clock import time_passes
 from tests.factories import MemberFactory, StaffFactory
-from tests.pages import LANGUAGES, browser, fail, is_signed_in, user_of, with_card, with_web_id
+from tests.pages import (
+    LANGUAGES,
+    browser,
+    fail,
+    is_signed_in,
+    user_of,
+    verify,
+    with_card,
+    with_web_id,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -236,6 +245,13 @@ def test_staff_lift_a_passing_suspension_for_a_reason(role: str, deliver: Delive
     fail(member, 5)
     deliver()
     reason = " Called back on the registered phone "
+    refusal = suspension.reinstate(user_of(member), by=staff, reason=reason)
+    assert refusal
+    assert refusal.reason == translation.gettext(
+        "Verify the member's identity first. A verification holds for 15 minutes."
+    )
+    assert in_force(member)
+    verify(member, staff)
     assert (
         suspension.reinstate(user_of(member), by=staff, reason=reason, source="192.0.2.1") is None
     )
@@ -254,9 +270,10 @@ def test_staff_lift_a_passing_suspension_for_a_reason(role: str, deliver: Delive
 
 
 def test_lifting_begins_the_count_anew() -> None:
-    member = MemberFactory()
+    member, staff = MemberFactory(), StaffFactory(role="Store")
     fail(member, 5)
-    suspension.reinstate(user_of(member), by=StaffFactory(role="Store"), reason="At the window")
+    verify(member, staff)
+    assert suspension.reinstate(user_of(member), by=staff, reason="At the window") is None
     assert user_of(member).suspensions == 0
     fail(member, 4)
     assert not in_force(member)
@@ -285,11 +302,13 @@ def test_member_lifts_nothing() -> None:
 
 @pytest.mark.parametrize("reason", ["", "  ", "　\n"])
 def test_lifting_takes_a_reason(reason: str) -> None:
-    member = MemberFactory()
+    member, staff = MemberFactory(), StaffFactory(role="Store")
     fail(member, 5)
-    refusal = suspension.reinstate(user_of(member), by=StaffFactory(role="Store"), reason=reason)
+    verify(member, staff)
+    refusal = suspension.reinstate(user_of(member), by=staff, reason=reason)
     assert refusal
     assert refusal.why is Why.REFUSED
+    assert refusal.reason == translation.gettext("State the reason.")
     assert in_force(member)
     assert not Event.objects.filter(act=Event.Act.REINSTATED).exists()
 
@@ -297,11 +316,17 @@ def test_lifting_takes_a_reason(reason: str) -> None:
 def test_third_in_a_row_is_lifted_by_the_store_only() -> None:
     member = suspend_until_in_person(MemberFactory())
     user = user_of(member)
-    refusal = suspension.reinstate(user, by=StaffFactory(role="Call centre"), reason="By phone")
+    phone, store = StaffFactory(role="Call centre"), StaffFactory(role="Store")
+    verify(member, phone)
+    refusal = suspension.reinstate(user, by=phone, reason="By phone")
     assert refusal
     assert refusal.why is Why.NOT_PERMITTED
+    refusal = suspension.reinstate(user, by=store, reason="Came in")
+    assert refusal
+    assert refusal.why is Why.REFUSED, "nobody's document was seen"
     assert in_force(member)
-    assert suspension.reinstate(user, by=StaffFactory(role="Store"), reason="Came in") is None
+    verify(member, store)
+    assert suspension.reinstate(user, by=store, reason="Came in") is None
     assert with_card(browser(), member).status_code == 302
 
 
@@ -313,10 +338,11 @@ def test_one_that_became_the_third_meanwhile_is_not_lifted_by_phone() -> None:
     seen_by_phone = user_of(member)
     time_passes(hours=25)
     fail(member, 5)
-    refusal = suspension.reinstate(
-        seen_by_phone, by=StaffFactory(role="Call centre"), reason="By phone"
-    )
+    phone = StaffFactory(role="Call centre")
+    verify(member, phone)
+    refusal = suspension.reinstate(seen_by_phone, by=phone, reason="By phone")
     assert refusal
+    assert refusal.reason == translation.gettext("This suspension is no longer in force.")
     assert in_force(member)
 
 
@@ -327,19 +353,24 @@ def test_what_is_no_longer_in_force_is_not_lifted_again(how: str) -> None:
         fail(member, 5)
     user = user_of(member)
     if how == "lifted by somebody else":
-        suspension.reinstate(user_of(member), by=staff, reason="Was quicker")
+        quicker = StaffFactory(role="Store")
+        verify(member, quicker)
+        assert suspension.reinstate(user_of(member), by=quicker, reason="Was quicker") is None
     elif how == "passed":
         time_passes(hours=25)
+    verify(member, staff)
     records = Event.objects.filter(act=Event.Act.REINSTATED).count()
     refusal = suspension.reinstate(user, by=staff, reason="Late")
     assert refusal
     assert refusal.why is Why.REFUSED
+    assert refusal.reason == translation.gettext("This suspension is no longer in force.")
     assert Event.objects.filter(act=Event.Act.REINSTATED).count() == records
 
 
 def test_lifting_does_not_open_a_closed_membership() -> None:
-    member = MemberFactory()
+    member, staff = MemberFactory(), StaffFactory(role="Store")
     fail(member, 5)
     User.objects.filter(member=member).update(is_active=False)
-    suspension.reinstate(user_of(member), by=StaffFactory(role="Store"), reason="By mistake")
+    verify(member, staff)
+    assert suspension.reinstate(user_of(member), by=staff, reason="By mistake") is None
     assert with_card(browser(), member).status_code == 200

@@ -11,7 +11,7 @@ from django.test import Client
 from credentials.models import Event
 from tests.conftest import Browser
 from tests.factories import MemberFactory, StaffFactory
-from tests.pages import as_staff, browser, fail, with_card
+from tests.pages import as_staff, browser, fail, verify, with_card
 
 pytestmark = pytest.mark.django_db
 
@@ -106,10 +106,13 @@ def test_cookies_are_for_this_host_only_and_out_of_reach_of_scripts() -> None:
     client.get("/login/")
     with_card(client, MemberFactory())
     client.post("/language/", {"language": "en", "next": "/"})
-    staff = as_staff(StaffFactory(role="Store"))
+    store = StaffFactory(role="Store")
+    staff = as_staff(store)
     suspended = MemberFactory()
     fail(suspended, 5)
-    staff.post(f"/admin/members/member/{suspended.pk}/reinstate/", {"reason": "Called back"})
+    verify(suspended, store)
+    path = f"/admin/members/member/{suspended.pk}/reinstate/"
+    assert staff.post(path, {"reason": "Called back"}).status_code == 302
     names = set()
     for jar in (client.cookies, staff.cookies):
         for name, morsel in jar.items():

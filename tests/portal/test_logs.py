@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from base64 import b32decode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,11 +20,19 @@ from django.db import OperationalError, connection
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter, get_exception_reporter_filter
 
-from credentials.models import Event, OutboxMail, Session
+from credentials.models import (
+    ApiClient,
+    ApiKey,
+    Closure,
+    Event,
+    IdentityCheck,
+    OutboxMail,
+    Session,
+)
 from members.models import Card, Member, User
 from tests.conftest import Browser
-from tests.factories import MemberFactory, StaffFactory
-from tests.pages import as_staff, browser, code_in, page_of
+from tests.factories import PASSWORD, MemberFactory, StaffFactory, app_code
+from tests.pages import as_staff, browser, code_in, page_of, verify
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +51,7 @@ WORDS = {
     "differing": "canary of a differing one",
     "staff": "canary of the staff password",
     "in the PIN field": "canary typed as a PIN",
+    "in the code field": "canary typed as a code",
     "in the name field": "canary-as-staff-name-or-web-id",
 }
 
@@ -58,15 +68,25 @@ def everything_stored() -> str:
 
 
 def pages_of_the_admin() -> str:
-    """Return all that a superuser can look at."""
-    client = as_staff(StaffFactory(is_superuser=True, username="all-seeing"))
-    paths = ["/admin/"]
-    for model in (Member, User, Event, OutboxMail):
+    """Return all that a superuser can look at, with every member verified and so unmasked."""
+    superuser = StaffFactory(is_superuser=True, username="all-seeing")
+    client = as_staff(superuser)
+    paths = ["/admin/", "/admin/overview/", "/admin/members/member/suspended/"]
+    for member in Member.objects.all():
+        verify(member, superuser)
+        own = f"/admin/members/member/{member.pk}"
+        paths += [f"{own}/{act}/" for act in ("verify", "tell", "pin-reset", "close")]
+        paths += [f"/admin/members/member/?q={member.number}"]
+    for model in (Member, User, Event, OutboxMail, IdentityCheck, Closure, ApiClient, ApiKey):
         base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         paths.append(base)
-        for row in model._default_manager.all():
+        rows = model._default_manager.all()
+        # The users of members have no page.
+        for row in rows.filter(is_staff=True) if model is User else rows:
             paths += [f"{base}{row.pk}/change/", f"{base}{row.pk}/history/"]
-    return "\n".join(client.get(path).content.decode() for path in paths)
+    answers = {path: client.get(path) for path in paths}
+    assert [path for path, answer in answers.items() if answer.status_code != 200] == []
+    return "\n".join(answer.content.decode() for answer in answers.values())
 
 
 class Listener(logging.Handler):
@@ -105,6 +125,8 @@ class Walk:
         self.pages: list[str] = []
         self.codes: list[str] = []
         self.tickets: list[str] = []
+        # Of six digits, like a moment's microseconds; looked for where no moments are.
+        self.staff_codes: list[str] = []
         self.cookies: list[str] = []
         self.member = MemberFactory(pin=PINS["old"])
         self.staff = StaffFactory(role="Store")
@@ -155,6 +177,43 @@ class Walk:
         self.web_id(WORDS["password"])
         self.web_id(WORDS["password"], name="nobody1234")
 
+    def enrol(self) -> None:
+        """Sign a newcomer in with a new second factor, and then with a recovery code."""
+        staff, client = StaffFactory(role="Auditor", second_factor=False), browser()
+        typed = {"username": staff.username, "password": PASSWORD}
+        self.post(client, "/admin/login/", **typed)
+        enrolling = "/admin/second-factor/enrol/"
+        page = client.get(enrolling).content.decode()
+        [letters] = re.findall(r'id="second-factor-secret">([A-Z2-7 ]+)<', page)
+        self.app_secret = letters.replace(" ", "")
+        code = app_code(secret=b32decode(self.app_secret))
+        # The answer is the one page that shows the recovery codes.
+        page = client.post(enrolling, {"code": code}).content.decode()
+        self.staff_codes.append(code)
+        found = re.findall(r"<li>(\d{5} \d{5})</li>", page)
+        self.recovery_codes = [*found, *(code.replace(" ", "") for code in found)]
+        assert len(found) == 10
+        again = browser()
+        self.post(again, "/admin/login/", **typed)
+        assert self.post(again, "/admin/second-factor/", code=found[0]).status_code == 302
+        self.cookies += [visitor.cookies["__Host-session"].value for visitor in (client, again)]
+
+    def verify_on_the_phone(self) -> None:
+        """Read a hand-off code out to the call centre, once wrong and once right."""
+        client = self.card(PINS["old"])
+        page = client.post("/hand-off/").content.decode()
+        [shown] = re.findall(r'id="hand-off-code"[^>]*>(\d{3} \d{3})<', page)
+        code = shown.replace(" ", "")
+        wrong = f"{(int(code) + 1) % 10**6:06}"
+        operator = as_staff(StaffFactory(role="Call centre"))
+        path = f"/admin/members/member/{self.member.pk}"
+        assert self.post(operator, f"{path}/hand-off/", code=wrong).status_code == 200
+        assert self.post(operator, f"{path}/hand-off/", code=code).status_code == 302
+        self.staff_codes += [code, wrong]
+        page = operator.post(f"{path}/prepare-pin-reset/").content.decode()
+        [ticket] = re.findall(r'id="ticket"[^>]*>([\d ]+)<', page)
+        self.tickets.append(ticket.replace(" ", ""))
+
     def suspend(self) -> None:
         for _ in range(5):
             self.card(PINS["wrong"])
@@ -164,9 +223,16 @@ class Walk:
         client = browser()
         self.post(client, "/admin/login/", username=self.staff.username, password=WORDS["wrong"])
         self.post(client, "/admin/login/", username=self.staff.username, password=WORDS["staff"])
+        code = app_code()
+        wrong = f"{(int(code) + 1) % 10**6:06}"
+        self.staff_codes += [code, wrong]
+        self.post(client, "/admin/second-factor/", code=WORDS["in the code field"])
+        self.post(client, "/admin/second-factor/", code=wrong)
+        self.post(client, "/admin/second-factor/", code=code)
         path = f"/admin/members/member/{self.member.pk}/pin-reset/"
         answer = client.post(path, {"document": "passport", "place": "Ueno"})
-        ticket = answer.content.decode().split('id="ticket">')[1].split("<")[0].replace(" ", "")
+        [shown] = re.findall(r'id="ticket"[^>]*>([\d ]+)<', answer.content.decode())
+        ticket = shown.replace(" ", "")
         self.tickets.append(ticket)
         number = self.member.card.number
         for typed, pin, again in (
@@ -186,6 +252,8 @@ def walk(heard: Callable[[], str], deliver: Deliver) -> Walk:
     walked = Walk(deliver)
     walked.sign_in()
     walked.register()
+    walked.enrol()
+    walked.verify_on_the_phone()
     walked.suspend()
     walked.reset_the_pin()
     deliver()
@@ -207,6 +275,8 @@ def test_no_secret_is_in_any_column_of_the_database(walk: Walk) -> None:
     stored = everything_stored()
     assert_silent(stored, WORDS.values(), "the database")
     assert_silent(without_digests(stored), [*walk.tickets, *walk.codes], "the database")
+    of_staff = [walk.app_secret, b32decode(walk.app_secret).hex(), *walk.recovery_codes]
+    assert_silent(stored, of_staff, "the database")
     outside_hashes = without_digests(
         "\n".join(
             line
@@ -215,12 +285,15 @@ def test_no_secret_is_in_any_column_of_the_database(walk: Walk) -> None:
         )
     )
     moments = r"datetime\.datetime\([^)]*\)"
-    assert_silent(re.sub(moments, "", outside_hashes), PINS.values(), "the database")
+    without_moments = re.sub(moments, "", outside_hashes)
+    assert_silent(without_moments, [*PINS.values(), *walk.staff_codes], "the database")
 
 
 def test_no_secret_is_in_any_log(walk: Walk, heard: Callable[[], str]) -> None:
     secrets = [*PINS.values(), *WORDS.values(), *walk.tickets, *walk.codes, *walk.cookies]
+    secrets += [walk.app_secret, *walk.recovery_codes]
     assert_silent(heard(), secrets, "the logs")
+    assert_silent(re.sub(r"\d{2}:\d{2}:\d{2}\.\d+", "", heard()), walk.staff_codes, "the logs")
     assert "of kind registration: sent" in heard()
 
 
@@ -231,6 +304,7 @@ def test_no_secret_is_in_any_mail_but_the_code_in_its_own(walk: Walk) -> None:
     assert len(with_code) == 1
     text = "\n".join(mails)
     assert_silent(text, [*PINS.values(), *WORDS.values(), *walk.tickets], "a mail")
+    assert_silent(text, [walk.app_secret, *walk.recovery_codes, *walk.staff_codes], "a mail")
     assert walk.member.card.number not in text
     assert walk.member.number not in text
 
@@ -238,7 +312,8 @@ def test_no_secret_is_in_any_mail_but_the_code_in_its_own(walk: Walk) -> None:
 def test_no_secret_is_on_any_page_of_the_admin(walk: Walk) -> None:
     pages = page_without_moments(pages_of_the_admin())
     assert_silent(pages, [*PINS.values(), *WORDS.values(), *walk.tickets], "the admin")
-    assert_silent(pages, walk.codes, "the admin")
+    assert_silent(pages, [*walk.codes, *walk.staff_codes], "the admin")
+    assert_silent(pages, [walk.app_secret, *walk.recovery_codes], "the admin")
     hashes = [user.password.rsplit("$", 1)[1] for user in User.objects.filter(is_staff=True)]
     hashes += [card.sealed_pin for card in Card.objects.all()]
     hashes += [session.key for session in Session.objects.all()]
@@ -334,4 +409,5 @@ def test_every_model_of_ours_prints_itself_without_a_secret(walk: Walk) -> None:
     assert keys
     text = "\n".join(printed)
     assert_silent(text, [*WORDS.values(), *walk.tickets, *walk.codes, *keys], "a printed row")
+    assert_silent(text, [walk.app_secret, *walk.recovery_codes], "a printed row")
     assert walk.member.card.number not in text
