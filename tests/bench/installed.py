@@ -43,9 +43,9 @@ def installed(options: argparse.Namespace, **more: dict[str, str]) -> Iterator[I
 
     `more`: further portals over the same data, by name, each with settings of its own.
     """
-    lacking = missing(options.database)
-    if lacking:
-        raise SystemExit(f"{lacking} is missing")
+    for kind in (options.database, options.counters):
+        if lacking := missing(kind):
+            raise SystemExit(f"{lacking} is missing")
     with ExitStack() as running, TemporaryDirectory(prefix="bench-") as temporary:
         folder = Path(temporary)
         data = running.enter_context(database(options.database, folder, safe=True))

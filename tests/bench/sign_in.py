@@ -22,7 +22,7 @@ from tests.bench.installed import arguments, installed, table
 from tests.bench.load import drive, each_once, in_turn
 from tests.bench.statements import statements_and_commits
 
-COUNTED = 50
+COUNTED = 100
 PROCESSES = 2
 
 

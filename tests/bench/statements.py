@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from tests.server.databases import Database
 
+# So long an idle server process may keep to itself what it did.
+REPORTED_AFTER = 11.0
 # BEGIN, COMMIT and what counting asks are no statements of the portal.
 _STATEMENTS = r"""
     SELECT COALESCE(sum(s.calls), 0) FROM pg_stat_statements s
@@ -23,20 +25,19 @@ def statements_and_commits(database: Database, act: Callable[[], None]) -> tuple
     database.rows("SELECT pg_reload_conf()")
 
     def counts() -> tuple[int, int]:
-        # A server process reports what it did a second later.
-        time.sleep(2)
+        time.sleep(REPORTED_AFTER)
         [(statements,)] = database.rows(_STATEMENTS)
         [(commits,)] = database.rows(_COMMITS)
         return int(statements), int(commits)
 
     try:
+        # What happened before has to be reported first.
         counts()
-        _statements, earlier = counts()
-        statements, commits = counts()
+        before = counts()
         act()
-        statements_after, commits_after = counts()
+        after = counts()
     finally:
         database.rows("ALTER SYSTEM RESET pg_stat_statements.track")
         database.rows("SELECT pg_reload_conf()")
-    # Less what counting itself commits.
-    return statements_after - statements, commits_after - commits - (commits - earlier)
+    # Less the two commits of counting itself.
+    return after[0] - before[0], after[1] - before[1] - 2

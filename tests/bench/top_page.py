@@ -16,7 +16,7 @@ from tests.bench.installed import Installation, arguments, installed, table
 from tests.bench.load import cookies_of, drive, each_once, in_turn, request
 from tests.bench.statements import statements_and_commits
 
-COUNTED = 50
+COUNTED = 100
 BARE = {"DJANGO_SETTINGS_MODULE": "tests.bench.bare.settings"}
 PAGE, SAME, NOTHING = "top page", "bare view, same middleware", "bare view, no middleware"
 

@@ -10,19 +10,24 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.server.databases import Database, database, missing
+from tests.server.databases import Database, database, missing, redis
 from tests.server.mailbox import Mailbox
 from tests.server.portal import NO_SOURCE_LIMITS, Portal, serving, set_up
+
+
+def must_have(kind: str) -> None:
+    """Skip, and say so, where something is not installed; in CI that is a failure."""
+    lacking = missing(kind)
+    if lacking and os.environ.get("CI"):
+        pytest.fail(f"{lacking} is missing")
+    if lacking:
+        pytest.skip(f"{lacking} is missing: the portal was NOT tried on it")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def migrated(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A database of each kind, set up and without members, to copy."""
-    lacking = missing(request.param)
-    if lacking and os.environ.get("CI"):
-        pytest.fail(f"{lacking} is missing")
-    if lacking:
-        pytest.skip(f"{lacking} is missing: the portal was NOT tried on it")
+    must_have(request.param)
     with TemporaryDirectory(prefix="portal-") as temporary:
         folder = Path(temporary)
         with database(request.param, folder) as empty:
@@ -37,6 +42,14 @@ def mailbox() -> Iterator[Mailbox]:
     box.up()
     yield box
     box.down()
+
+
+@pytest.fixture
+def counters_in_redis() -> Iterator[str]:
+    """CACHE_URL of a Redis of our own."""
+    must_have("redis")
+    with TemporaryDirectory(prefix="portal-") as folder, redis(Path(folder)) as url:
+        yield url
 
 
 @pytest.fixture

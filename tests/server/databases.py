@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -23,9 +22,11 @@ _numbers = count(1)
 
 
 def missing(kind: str) -> str:
-    """Return what has to be installed for databases of this kind; empty where nothing is."""
+    """Return what has to be installed for `sqlite`, `postgresql`, `redis`; empty: nothing."""
     if kind == "postgresql" and not (POSTGRESQL / "postgres").exists():
         return f"PostgreSQL 15 ({POSTGRESQL}/postgres; Debian: postgresql-15)"
+    if kind == "redis" and shutil.which("redis-server") is None:
+        return "redis-server (Debian: redis-server)"
     return ""
 
 
@@ -139,11 +140,8 @@ def cluster(folder: Path, *, safe: bool) -> Iterator[int]:
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """Run a Redis of our own inside the block; give its address as CACHE_URL takes it."""
-    program = shutil.which("redis-server")
-    if program is None:
-        sys.exit("redis-server is missing (Debian: redis-server)")
     port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no"]
     with running(command, log=folder / "redis.log", ready=lambda: answers(port)):
         yield f"redis://127.0.0.1:{port}/0"

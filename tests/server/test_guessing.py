@@ -16,6 +16,15 @@ pytestmark = pytest.mark.server
 
 LIMIT = 5
 GUESSES = 50
+# So many judged at the same moment that only the count can hold them back.
+WIDE_OPEN = {
+    "LOGIN_FAILURE_LIMIT": str(LIMIT),
+    "HASHING_SLOTS": str(GUESSES),
+    "HASHING_QUEUE": "100",
+    "HASHING_WAIT_SECONDS": "30",
+    "HASHING_MEMORY_KIB": "4096",
+    "DATABASE_POOL": "40",
+}
 Start = Callable[..., Portal]
 # A page and what is typed there.
 Form = tuple[str, dict[str, str]]
@@ -85,7 +94,7 @@ def web_id(name: str, password: str) -> Form:
 
 
 def test_of_fifty_wrong_pins_at_once_the_limit_is_judged(start: Start, mailbox: Mailbox) -> None:
-    portal = start(LOGIN_FAILURE_LIMIT=str(LIMIT), HASHING_QUEUE="100", HASHING_WAIT_SECONDS="30")
+    portal = start(**WIDE_OPEN)
     [person] = portal.people(1)
     answers = guess(portal, [card(person, f"{7000 + i}") for i in range(GUESSES)])
     assert_stopped(portal, mailbox, person, answers)
@@ -94,7 +103,7 @@ def test_of_fifty_wrong_pins_at_once_the_limit_is_judged(start: Start, mailbox: 
 
 
 def test_both_ways_in_share_one_count(start: Start, mailbox: Mailbox) -> None:
-    portal = start(LOGIN_FAILURE_LIMIT=str(LIMIT), HASHING_QUEUE="100", HASHING_WAIT_SECONDS="30")
+    portal = start(**WIDE_OPEN)
     [person] = portal.people(1)
     with portal.worker():
         register(portal, mailbox, person, web_id="hanako1983")
@@ -112,7 +121,7 @@ def test_both_ways_in_share_one_count(start: Start, mailbox: Mailbox) -> None:
 
 def test_the_right_pin_among_wrong_ones_opens_at_most_one_session(start: Start) -> None:
     """And where it does, it is one of the judged."""
-    portal = start(LOGIN_FAILURE_LIMIT=str(LIMIT), HASHING_QUEUE="100", HASHING_WAIT_SECONDS="30")
+    portal = start(**WIDE_OPEN)
     [person] = portal.people(1)
     pins = [f"{7000 + i}" for i in range(GUESSES - 1)]
     answers = guess(portal, [card(person, pin) for pin in [*pins[:20], PIN, *pins[20:]]])
