@@ -108,10 +108,11 @@ def test_a_wrong_code_and_a_new_one(visitor: Visitor, mailbox: Mailbox) -> None:
 def test_who_knows_too_little_sees_the_same_and_gets_nothing(
     visitor: Visitor, mailbox: Mailbox
 ) -> None:
+    # But for the address that they typed themselves.
     ask(visitor, email=TARO.email)
-    stranger = visitor.text()
+    stranger = visitor.text().replace(TARO.email, "…")
     ask(visitor)
-    assert visitor.text() == stranger
+    assert visitor.text().replace(HANAKO.email, "…") == stranger
     # The worker wrote this mail after it had found nothing to say to the other address.
     mailbox.wait_for(HANAKO.email)
     assert mailbox.to(TARO.email) == []

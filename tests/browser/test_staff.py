@@ -123,6 +123,7 @@ def test_a_key_for_the_card_host_and_a_colleague_without_a_phone(
     assert key.startswith("msp_")
     administrator.follow("Back")
     assert key not in page.content()
+    expect(page.locator("#keys tbody tr")).to_have_count(1)
     administrator.open("/admin/credentials/apikey/")
     page.locator("[name=_selected_action]").first.check()
     page.locator("[name=action]").first.select_option("revoke")

@@ -20,8 +20,6 @@ _AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False}
 _FAULTS_OF_THE_ADMIN = {
     # The search field's label is a picture whose text axe does not count as visible.
     "label-title-only": {"#searchbar"},
-    # Above what each row is, and above a box to delete it, which keys have not.
-    "empty-table-header": {".original", "th:nth-child(8)"},
     # The picture beside the two filters of the roles bears a name that nobody may hear.
     "aria-prohibited-attr": {
         f'label[for="id_groups_{side}"] > .help-tooltip.search-label-icon'
