@@ -20,7 +20,7 @@ environ.Env.read_env(Path(__file__).resolve().parent.parent / ".env")
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
 worker_class = "gthread"
-threads = 80
+threads = 48
 preload_app = True
 timeout = 60
 graceful_timeout = 30

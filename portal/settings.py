@@ -58,7 +58,7 @@ SECOND_FACTOR_SECONDS = positive("SECOND_FACTOR_SECONDS", 600)
 # processes together verify as many at once as there are cores.
 _CORES = os.cpu_count() or 1
 HASHING_SLOTS = positive("HASHING_SLOTS", max(_CORES // positive("WEB_CONCURRENCY", _CORES), 1))
-HASHING_QUEUE = positive("HASHING_QUEUE", 64)
+HASHING_QUEUE = positive("HASHING_QUEUE", 46)
 HASHING_WAIT_SECONDS = env.float("HASHING_WAIT_SECONDS", default=5.0)
 # The one setting that tests lower: the same algorithm, cheaper.
 HASHING_MEMORY_KIB = positive("HASHING_MEMORY_KIB", 19 * 1024)
