@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -146,6 +147,9 @@ class Command(BaseCommand):
             yield f"   {name:20} {role:15} recovery codes: {', '.join(shown[:3])}"
 
     def _serve(self, port: int) -> None:
+        # However it was started, and whichever of the two it gets, it ends cleanly.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         stop = threading.Event()
         worker = threading.Thread(target=work, args=(stop,), name="worker")
         worker.start()
