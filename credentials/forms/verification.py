@@ -55,7 +55,9 @@ class InPersonForm(forms.Form):
     """The identity document that staff saw, and where."""
 
     document = forms.ChoiceField(
-        label=_("Identity document seen"), choices=verification.Document.choices
+        label=_("Identity document seen"),
+        # Nothing is chosen beforehand: a careless click would record what nobody saw.
+        choices=[("", "—"), *verification.Document.choices],
     )
     place = forms.CharField(
         label=_("Store or contract machine"),
