@@ -82,6 +82,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     epoch = models.PositiveIntegerField(
         default=0, help_text=_("Grows with every act that must end the open sessions.")
     )
+    device_epoch = models.PositiveIntegerField(
+        default=0, help_text=_("Grows with every act after which no device counts as known.")
+    )
 
     attempts = models.PositiveIntegerField(default=0)
     attempts_cleared = models.PositiveIntegerField(default=0)

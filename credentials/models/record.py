@@ -17,6 +17,8 @@ class Event(models.Model):
         SIGNED_IN = "signed_in", _("signed in")
         SIGN_IN_FAILED = "sign_in_failed", _("failed to sign in")
         SIGNED_OUT = "signed_out", _("signed out")
+        SIGNED_OUT_EVERYWHERE = "signed_out_everywhere", _("signed out everywhere")
+        SIGN_IN_DISOWNED = "sign_in_disowned", _("“this wasn't me”")
         SUSPENDED = "suspended", _("suspended")
         REINSTATED = "reinstated", _("suspension lifted")
         CODE_SENT = "code_sent", _("code mailed")
@@ -50,6 +52,9 @@ class Event(models.Model):
         RECOVERY_CODES_MADE = "recovery_codes_made", _("recovery codes made")
         STAFF_CHANGED = "staff_changed", _("member of staff changed")
         RECORD_EXPORTED = "record_exported", _("record exported")
+        ALARM_RAISED = "alarm_raised", _("alarm: failures all over the site")
+        KEYS_ROTATED = "keys_rotated", _("PIN keys rotated")
+        BACKUP_RESTORED = "backup_restored", _("backup restored")
 
     at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
     act = models.CharField(_("act"), max_length=24, choices=Act.choices)

@@ -66,6 +66,7 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, help_text='Off: closed. No way in opens again.', verbose_name='active')),
                 ('language', models.CharField(default='ja', max_length=8, verbose_name='language of mails')),
                 ('epoch', models.PositiveIntegerField(default=0, help_text='Grows with every act that must end the open sessions.')),
+                ('device_epoch', models.PositiveIntegerField(default=0, help_text='Grows with every act after which no device counts as known.')),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('attempts_cleared', models.PositiveIntegerField(default=0)),
                 ('last_attempt_at', models.DateTimeField(blank=True, null=True)),
