@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench messages lock
+.PHONY: help setup demo test attack lint bench messages lock
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ demo: setup .env ## serve made-up members and staff at http://127.0.0.1:8000
 
 test: setup ## run every test (TEST_DATABASE_URL=postgres://… for PostgreSQL)
 	$(PY) -m pytest $(ARGS)
+
+attack: setup ## attack the running portal, and print what held
+	$(PY) -m pytest -q -m attack $(ARGS)
 
 lint: setup ## style, types, import contracts, migrations, translations
 	$(VENV)/bin/ruff check .
