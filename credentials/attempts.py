@@ -10,6 +10,7 @@ ways in, staff have one of their own.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import Case, DateTimeField, F, PositiveIntegerField, Q, QuerySet, Value, When
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Coalesce, Concat, Greatest, Now
 
 from members.models import User, Way
 
@@ -43,6 +44,16 @@ _RESERVE = """
     RETURNING id, COALESCE({number}, 'staff:' || username), epoch, attempts,
               attempts - attempts_cleared, password, COALESCE({pin}, '')
 """
+# Where no account counts the attempt, a decoy does: to write and to wait for the disk takes time,
+# and that time would tell who is a member. Many of them, so that nobody waits for another.
+_DECOYS = 64
+_COUNT_ON_DECOY = """
+    INSERT INTO credentials_decoy (id, attempts) {values}
+    ON CONFLICT (id) DO UPDATE SET attempts = credentials_decoy.attempts + 1
+"""
+# In one statement, so that both take one way to the database and back.
+_COUNT_ON_ONE = "WITH counted AS ({reserve}), decoy AS ({decoy}) SELECT * FROM counted"
+_UNLESS_COUNTED = "SELECT %s, 1 WHERE NOT EXISTS (SELECT FROM counted)"
 
 
 @dataclass(frozen=True)
@@ -61,14 +72,23 @@ class Attempt:
 def reserve(way: Way, name: str) -> Attempt | None:
     """Count an attempt on the account that `name` names for `way`, in one committed statement.
 
-    None where it must not be judged: no such account, closed, suspended, or as many failures
-    as the limit allows are counted already.
+    None, after as long, where it must not be judged: no such account, closed, suspended, or as
+    many failures as the limit allows are counted already.
     """
     now = _NOW[connection.vendor]
-    sql = _RESERVE.format(now=now, account=_ACCOUNT[way], number=_NUMBER, pin=_PIN)
+    reserve = _RESERVE.format(now=now, account=_ACCOUNT[way], number=_NUMBER, pin=_PIN)
+    limit, decoy = settings.LOGIN_FAILURE_LIMIT, secrets.randbelow(_DECOYS)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [name, settings.LOGIN_FAILURE_LIMIT])
-        row = cursor.fetchone()
+        if connection.vendor == "postgresql":
+            unless_counted = _COUNT_ON_DECOY.format(values=_UNLESS_COUNTED)
+            sql = _COUNT_ON_ONE.format(reserve=reserve, decoy=unless_counted)
+            cursor.execute(sql, [name, limit, decoy])
+            row = cursor.fetchone()
+        else:
+            cursor.execute(reserve, [name, limit])
+            row = cursor.fetchone()
+            if row is None:
+                cursor.execute(_COUNT_ON_DECOY.format(values="VALUES (%s, 1)"), [decoy])
     return Attempt(*row) if row else None
 
 
@@ -81,6 +101,15 @@ def accounts(way: Way, name: str) -> QuerySet[User]:
             return User.objects.filter(member__web_id__name__lower=name.lower())
         case Way.STAFF:
             return User.objects.filter(username=name, is_staff=True)
+
+
+def whom(way: Way, name: str) -> str:
+    """Return how the record names this account; empty where there is none.
+
+    Nothing but the name is read: to load a member takes time, by which members could be told.
+    """
+    named = Coalesce("member__number", Concat(Value("staff:"), "username"))
+    return accounts(way, name).values_list(named, flat=True).first() or ""
 
 
 def not_suspended() -> Q:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.contrib.auth.hashers import check_password
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
@@ -18,7 +17,7 @@ from credentials.models import Event
 from credentials.refusals import BUSY, REFUSED, Refusal
 from credentials.sessions import open_session
 from members import pins
-from members.hashing import NoSlot, slots, verify_nobody
+from members.hashing import NoSlot, slots, verify_nobody, verify_password
 from members.models import User, Way
 
 
@@ -59,9 +58,7 @@ def log_in_staff(
 
 def _password_verifier(password: str) -> Callable[[Attempt], bool]:
     def verify(attempt: Attempt) -> bool:
-        if not attempt.password.startswith("argon2"):
-            return verify_nobody(password)
-        return check_password(password, attempt.password)
+        return verify_password(attempt.password, password)
 
     return verify
 

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from credentials import audit, mail, verification
-from credentials.attempts import Attempt, accounts, not_suspended, settle_failure
+from credentials.attempts import Attempt, accounts, not_suspended, settle_failure, whom
 from credentials.models import Event
 from credentials.refusals import Refusal, Why
 from members.models import User, Way
@@ -37,18 +37,18 @@ def fail(
     """
     with transaction.atomic():
         suspended = settle_failure(attempt, way=way, name=name)
-        known = accounts(way, name).select_related("member").first()
         audit.record(
             act,
             by=audit.CARD_HOST if way == Way.ATM else audit.VISITOR,
-            whom=audit.name_of(known),
+            whom=whom(way, name),
             source=source,
             way=way,
             # 0: not judged, and so not counted either.
             failures=attempt.failures if attempt else 0,
             **how,
         )
-        if known and suspended:
+        if suspended:
+            known = accounts(way, name).select_related("member").get()
             until = known.suspended_until
             audit.record(
                 Event.Act.SUSPENDED,

@@ -97,6 +97,16 @@ def verify_secret(encoded: str, secret: str) -> bool:
         return False
 
 
+def verify_password(stored: str, password: str) -> bool:
+    """Whether `password` is the one of a user's `password` column. Always costs one hashing.
+
+    As Django's `check_password`, but in the same time also where the account has no password:
+    that one looks into the hash for parameters to renew, and does not hash at all without one.
+    """
+    prefix, _dollar, encoded = stored.partition("$")
+    return verify_secret("$" + encoded, password) if prefix == "argon2" else verify_nobody(password)
+
+
 _NOBODY = hash_secret("nobody's")
 
 

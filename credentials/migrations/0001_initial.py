@@ -30,6 +30,16 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Decoy',
+            fields=[
+                ('id', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ('attempts', models.PositiveBigIntegerField(default=0)),
+            ],
+            options={
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
             name='HandOffCode',
             fields=[
                 ('member', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='hand_off_code', serialize=False, to='members.member')),

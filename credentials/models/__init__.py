@@ -6,6 +6,7 @@ neither an expiry nor a suspension.
 
 from credentials.models.card_host import ApiClient, ApiKey, CardVerification
 from credentials.models.closure import Closure
+from credentials.models.decoy import Decoy
 from credentials.models.outbox import OutboxMail
 from credentials.models.pin_reset import PinReset
 from credentials.models.record import Event
@@ -19,6 +20,7 @@ __all__ = [
     "ApiKey",
     "CardVerification",
     "Closure",
+    "Decoy",
     "Event",
     "HandOffCode",
     "IdentityCheck",

@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'user',
                 'verbose_name_plural': 'users',
-                'indexes': [models.Index(condition=models.Q(('suspended_at__isnull', False)), fields=['suspended_at'], name='user_suspended'), models.Index(condition=models.Q(('attempts__gt', models.F('attempts_cleared'))), fields=['last_attempt_at'], name='user_unsettled')],
+                'indexes': [models.Index(condition=models.Q(('suspended_at__isnull', False)), fields=['suspended_at'], name='user_suspended')],
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('member__isnull', True), ('username__isnull', False)), models.Q(('is_staff', False), ('is_superuser', False), ('member__isnull', False), ('username__isnull', True)), _connector='OR'), name='user_is_member_or_staff_never_both'), models.CheckConstraint(condition=models.Q(('attempts_cleared__lte', models.F('attempts'))), name='user_cleared_attempts_were_made'), models.CheckConstraint(condition=models.Q(('suspended_until__isnull', True), ('suspended_at__isnull', False), _connector='OR'), name='user_suspended_until_needs_suspended_at')],
             },
         ),

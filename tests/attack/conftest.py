@@ -87,7 +87,7 @@ def migrated() -> Iterator[Database]:
     must_have("redis")
     with TemporaryDirectory(prefix="portal-") as temporary:
         folder = Path(temporary)
-        with database("postgresql", folder) as empty:
+        with database("postgresql", folder, safe=True) as empty:
             set_up(empty, folder)
             yield empty
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -19,8 +20,8 @@ from hypothesis.strategies import sampled_from
 
 from credentials import attempts, suspension
 from credentials.attempts import Attempt
-from credentials.models import Event
-from members.models import Member, Way
+from credentials.models import Decoy, Event
+from members.models import Member, User, Way
 from tests.clock import time_passes
 from tests.factories import PIN, MemberFactory, StaffFactory
 from tests.pages import browser, fail, user_of, with_card, with_web_id
@@ -263,3 +264,15 @@ def test_right_pin_after_four_failures_still_signs_in() -> None:
     member = MemberFactory()
     fail(member, 4)
     assert with_card(browser(), member, pin=PIN).status_code == 302
+
+
+def test_what_no_account_counts_a_decoy_counts() -> None:
+    """Both write a row and wait for the disk, so that the time does not tell them apart."""
+    closed = MemberFactory()
+    User.objects.filter(member=closed).update(is_active=False)
+    for number in ("4900000000000003", closed.card.number):
+        before = Decoy.objects.aggregate(all=Sum("attempts"))["all"] or 0
+        assert attempts.reserve(Way.CARD, number) is None
+        assert Decoy.objects.aggregate(all=Sum("attempts"))["all"] == before + 1
+    assert reserve(MemberFactory())
+    assert Decoy.objects.aggregate(all=Sum("attempts"))["all"] == before + 1

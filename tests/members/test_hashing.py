@@ -45,6 +45,17 @@ def test_passwords_are_hashed_in_the_same_way() -> None:
     assert check_password("four words in a row", encoded)
 
 
+def test_password_column_is_verified_and_never_for_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = make_password("four words in a row")
+    assert hashing.verify_password(stored, "four words in a row")
+    assert not hashing.verify_password(stored, "four words in a rox")
+    for nothing in ("", make_password(None), "pbkdf2_sha256$1$x$y"):
+        hashed: list[str] = []
+        monkeypatch.setattr(hashing, "verify_nobody", lambda given, to=hashed: to.append(given))
+        assert not hashing.verify_password(nothing, "")
+        assert hashed == [""]
+
+
 def test_no_more_hashings_run_at_once_than_there_are_slots() -> None:
     slots = Slots(2, waiting=20, seconds=10)
     at_once, most = 0, 0
