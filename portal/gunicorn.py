@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
 import environ
+
+# So many files may be open: every connection is one.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 8192)), _hard))
 
 # As in the settings: `.env` is read first, the process environment wins.
 environ.Env.read_env(Path(__file__).resolve().parent.parent / ".env")
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
-worker_class = "gthread"
+worker_class = "portal.gunicorn_worker.Worker"
 threads = 48
+# Connections of a process, nearly all of them waiting for their clients.
+worker_connections = 2000
 preload_app = True
 timeout = 60
 graceful_timeout = 30
