@@ -6,6 +6,7 @@ Beyond Django's SecurityMiddleware and the content security policy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -38,6 +39,18 @@ class BodyTooLarge(BadRequest):
 
 class SignInFirst(LoginRequiredMiddleware):
     """Sends strangers to the sign-in page: from the staff's pages to the staff's one."""
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        # Asked first: Django's own looks up who it is before, which health must not need.
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]

@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from members.models import Member
 from portal import views
 from tests.conftest import Browser
-from tests.factories import PIN, with_check_digit
+from tests.factories import PIN, MemberFactory, with_check_digit
 
 
 class NoDatabase:
@@ -26,6 +26,16 @@ class NoDatabase:
 def test_alive_is_answered_without_a_database(client: Browser) -> None:
     answer = client.get("/healthz/")
     assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+@pytest.mark.django_db
+def test_alive_asks_no_database_who_it_is_that_asks(
+    client: Browser, django_assert_num_queries: Any
+) -> None:
+    member = MemberFactory()
+    client.post("/login/", {"card_number": member.card.number, "pin": PIN})
+    with django_assert_num_queries(0):
+        assert client.get("/healthz/").status_code == 200
 
 
 @pytest.mark.django_db
