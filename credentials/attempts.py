@@ -41,7 +41,8 @@ _RESERVE = """
     WHERE {account} AND is_active AND attempts - attempts_cleared < %s
       AND (suspended_at IS NULL OR suspended_until <= {now})
     RETURNING id, COALESCE({number}, 'staff:' || username), epoch, attempts,
-              attempts - attempts_cleared, password, COALESCE({pin}, '')
+              attempts - attempts_cleared, password, COALESCE({pin}, ''),
+              member_id, device_epoch, sign_in_at IS NOT NULL
 """
 
 
@@ -56,6 +57,10 @@ class Attempt:
     failures: int
     password: str
     sealed_pin: str
+    # None: staff.
+    member_id: int | None
+    device_epoch: int
+    signed_in_before: bool
 
 
 def reserve(way: Way, name: str) -> Attempt | None:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +13,11 @@ from limits.storage import MemoryStorage
 
 from credentials import throttling
 from credentials.models import Event
-from credentials.throttling import FileStorage, client_address, source_of
+from credentials.throttling import Share, client_address, shares_of
 from members.hashing import Slots
 from members.models import User
 from tests.factories import PIN, MemberFactory, with_check_digit
 from tests.pages import LANGUAGES, browser, said, user_of, with_card, with_web_id
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def unknown_card(place: int) -> str:
@@ -255,72 +248,11 @@ def test_whatever_a_client_forges_its_address_stays(forged: str) -> None:
     assert client_address(request) == "192.0.2.1"
 
 
-def test_source_of_an_ipv4_address_is_the_address() -> None:
-    assert source_of("192.0.2.1") == "192.0.2.1"
-    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") == "2001:db8::/64"
-
-
-# --- The counters in a file -------------------------------------------------------------------
-
-
-@pytest.fixture
-def counters(tmp_path: Path) -> Iterator[FileStorage]:
-    storage = FileStorage(f"counters://{tmp_path / 'throttle.sqlite3'}")
-    yield storage
-    storage._connection().close()
-
-
-def test_file_counts_up_and_down(counters: FileStorage) -> None:
-    assert [counters.incr("key", 60) for _ in range(3)] == [1, 2, 3]
-    assert counters.incr("key", 60, amount=-1) == 2
-    assert (counters.get("key"), counters.get("other")) == (2, 0)
-
-
-def test_counter_in_a_file_ends(counters: FileStorage) -> None:
-    counters.incr("key", -1)
-    assert counters.get("key") == 0
-    assert counters.incr("key", 60) == 1
-
-
-def test_counter_in_a_file_ends_when_it_was_begun_to(counters: FileStorage) -> None:
-    counters.incr("key", 60)
-    end = counters.get_expiry("key")
-    counters.incr("key", 6000)
-    assert counters.get_expiry("key") == end
-    assert time.time() + 50 < end < time.time() + 61
-
-
-def test_ended_counters_leave_the_file(counters: FileStorage) -> None:
-    counters.incr("ended", -1)
-    counters.incr("alive", 60)
-    assert counters.check()
-    assert counters.reset() == 1
-
-
-def test_counter_in_a_file_is_forgotten(counters: FileStorage) -> None:
-    counters.incr("key", 60)
-    counters.clear("key")
-    assert counters.get("key") == 0
-
-
-def test_processes_share_the_counters_of_a_file(tmp_path: Path) -> None:
-    program = (
-        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'\n"
-        "import django; django.setup()\n"
-        "from credentials.throttling import FileStorage\n"
-        f"storage = FileStorage('counters://{tmp_path / 'throttle.sqlite3'}')\n"
-        "print(max(storage.incr('key', 600) for _ in range(200)))\n"
-        "storage._connection().close()\n"
-    )
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    highest = [int(process.communicate(timeout=60)[0]) for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0]
-    assert max(highest) == 600
+def test_an_ipv4_address_is_a_source_an_ipv6_one_is_two() -> None:
+    assert shares_of("192.0.2.1") == (Share("192.0.2.1"),)
+    assert shares_of("2001:db8:0:7::1") == (Share("2001:db8:0:7::/64"), Share("2001:db8::/48", 5))
+    assert shares_of("2001:db8:0:7::1") == shares_of("2001:db8:0:7::ffff:1")
+    assert shares_of("") == (Share(""),)
 
 
 @pytest.mark.parametrize(
