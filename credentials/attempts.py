@@ -42,7 +42,7 @@ _RESERVE = """
       AND (suspended_at IS NULL OR suspended_until <= {now})
     RETURNING id, COALESCE({number}, 'staff:' || username), epoch, attempts,
               attempts - attempts_cleared, password, COALESCE({pin}, ''),
-              member_id, device_epoch, sign_in_at IS NOT NULL
+              member_id, device_epoch, sign_in_way <> ''
 """
 
 
@@ -60,6 +60,7 @@ class Attempt:
     # None: staff.
     member_id: int | None
     device_epoch: int
+    # By the way it was noted with: SQLite 3.40 says IS NOT NULL of a NULL in RETURNING.
     signed_in_before: bool
 
 

@@ -34,7 +34,7 @@ class Device:
     def knows(self, user_id: int, device_epoch: int) -> bool:
         """Whether this user has signed in here since the device epoch was raised."""
         entry = _entry(user_id, device_epoch)
-        return any([codes.same(one, entry) for one in self.entries])
+        return any(codes.same(one, entry) for one in self.entries)
 
     def knowing(self, user_id: int, device_epoch: int) -> Device:
         """Return the device as it is once this user has signed in: the latest comes first."""
