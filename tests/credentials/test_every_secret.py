@@ -128,11 +128,10 @@ def test_without_the_counters_nothing_is_judged_or_charged(
         def incr(self, *args: Any, **options: Any) -> int:
             raise StorageError(ConnectionError())
 
-    monkeypatch.setattr(Browser, "raise_request_exception", False, raising=False)
     try_wrong, charged = secret()
     before = charged()
     monkeypatch.setattr(throttling, "counters", Lost)
-    # The test client keeps it in the instance.
+    # The client would raise what the page answers.
     monkeypatch.setattr("django.test.client.Client.store_exc_info", lambda *_a, **_k: None)
     assert try_wrong() == 503
     assert charged() == before
@@ -154,7 +153,6 @@ def test_a_source_fails_on_so_many_requests_for_codes(settings: Any) -> None:
     assert codes == [200, 200, 200, 429, 429]
     # Those that it failed on before, it may try again.
     assert tried[0].post(CODE, {"code": "000000"}).status_code == 200
-    # There are no other codes of requests that nobody is a member for.
     attempts = RegistrationRequest.objects.order_by("pk").values_list("attempts", flat=True)
     assert list(attempts) == [2, 1, 1, 0, 0]
 

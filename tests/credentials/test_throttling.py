@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -11,13 +13,14 @@ from hypothesis import strategies as st
 from limits.errors import StorageError
 from limits.storage import MemoryStorage
 
-from credentials import throttling
-from credentials.models import Event
+from credentials import api_keys, throttling
+from credentials.counters import counters
+from credentials.models import ApiClient, ApiKey, Event
+from credentials.refusals import Refusal
 from credentials.throttling import Share, client_address, shares_of
 from members.hashing import Slots
-from members.models import User
-from tests.factories import PIN, MemberFactory, with_check_digit
-from tests.pages import LANGUAGES, browser, said, user_of, with_card, with_web_id
+from tests.factories import PIN, MemberFactory, StaffFactory, with_check_digit
+from tests.pages import LANGUAGES, browser, is_signed_in, said, user_of, with_card, with_web_id
 
 
 def unknown_card(place: int) -> str:
@@ -175,22 +178,194 @@ def test_no_hashing_slot_is_a_503_that_is_charged_to_nobody(
     assert with_card(browser(), member).status_code == 302
 
 
+# --- The counters gone: stricter, never looser ------------------------------------------------
+
+
+class Lost(MemoryStorage):
+    """Counters that nobody reaches; `after` so many answers."""
+
+    def __init__(self, after: int = 0) -> None:
+        super().__init__()
+        self.answers, self.inside = after, MemoryStorage()
+
+    def _answer(self) -> None:
+        if not self.answers:
+            raise StorageError(ConnectionError())
+        self.answers -= 1
+
+    def incr(self, *args: Any, **options: Any) -> int:
+        self._answer()
+        return self.inside.incr(*args, **options)
+
+    def get(self, *args: Any, **options: Any) -> int:
+        self._answer()
+        return self.inside.get(*args, **options)
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, after: int = 0) -> None:
+    """Have the counters gone from now on, or after so many answers."""
+    lost = Lost(after)
+    monkeypatch.setattr(throttling, "counters", lambda: lost)
+    # The client would raise what the page answers.
+    monkeypatch.setattr("django.test.client.Client.store_exc_info", lambda *_a, **_k: None)
+
+
 @pytest.mark.django_db
-def test_lost_counters_close_the_sign_in_and_charge_nobody(
+@pytest.mark.parametrize("sign_in", [with_card, with_web_id])
+def test_without_counters_a_strangers_device_is_turned_away_uncharged(
+    monkeypatch: pytest.MonkeyPatch, sign_in: Any
+) -> None:
+    member, other = MemberFactory(web_id="Hanako1983"), MemberFactory()
+    strangers = browser()
+    with_card(strangers, other)
+    events = Event.objects.count()
+    lose(monkeypatch)
+    for client in (browser(), strangers):
+        answer = sign_in(client, member)
+        assert answer.status_code == 503
+        assert answer["Retry-After"] == "10"
+    assert user_of(member).attempts == 0
+    assert Event.objects.count() == events
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("sign_in", [with_card, with_web_id])
+def test_without_counters_a_known_device_goes_on(
+    monkeypatch: pytest.MonkeyPatch, sign_in: Any, after: int
+) -> None:
+    """At whatever moment they go."""
+    member = MemberFactory(web_id="Hanako1983")
+    phone = browser()
+    with_card(phone, member)
+    phone.post("/logout/")
+    lose(monkeypatch, after)
+    assert sign_in(phone, member, "0099").status_code == 200
+    assert sign_in(phone, member).status_code == 302
+    assert is_signed_in(phone)
+
+
+@pytest.mark.django_db
+def test_without_counters_a_known_device_has_five_guesses_as_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Lost(MemoryStorage):
-        def incr(self, *args: Any, **options: Any) -> int:
-            raise StorageError(ConnectionError())
-
-    monkeypatch.setattr(throttling, "counters", Lost)
     member = MemberFactory()
+    phone = browser()
+    with_card(phone, member)
+    phone.post("/logout/")
+    lose(monkeypatch)
+    for _ in range(8):
+        assert with_card(phone, member, pin="0099").status_code == 200
+    failed = Event.objects.filter(act=Event.Act.SIGN_IN_FAILED)
+    assert failed.exclude(details__failures=0).count() == 5
+    assert user_of(member).suspended_at
+
+
+@pytest.mark.django_db
+def test_counters_that_go_in_mid_sign_in_do_not_spoil_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked: the alarm, the failures, the accounts, the account. Then it is to be forgiven."""
+    member = MemberFactory()
+    lose(monkeypatch, after=4)
     client = browser()
-    client.raise_request_exception = False
-    answer = with_card(client, member)
-    assert answer.status_code == 503
-    assert answer["Retry-After"]
-    assert User.objects.get(member=member).attempts == 0
+    assert with_card(client, member).status_code == 302
+    assert is_signed_in(client)
+
+
+@pytest.mark.django_db
+def test_without_counters_the_card_host_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = api_keys.make(
+        client=ApiClient.objects.create(name="card host"),
+        scope=ApiKey.Scope.CARD_VERIFICATIONS,
+        days=None,
+        reason="tests",
+        by=StaffFactory(role="Administrator"),
+    )
+    assert isinstance(new, api_keys.NewKey)
+    asked = {
+        "card_number": MemberFactory().card.number,
+        "pin": PIN,
+        "terminal": "ATM-0001",
+        "trace": "112213000001",
+    }
+    lose(monkeypatch)
+    answer = browser().post(
+        "/api/v1/card-verifications",
+        asked,
+        content_type="application/json",
+        headers={"authorization": f"Bearer {new.text}"},
+    )
+    assert (answer.status_code, answer.json()["response_code"]) == (200, "00")
+
+
+# --- Counted in advance -----------------------------------------------------------------------
+
+
+def admitted(purpose: str, address: str, account: str = "") -> throttling.Admission:
+    admission = throttling.admit(purpose, address=address, account=account)
+    assert isinstance(admission, throttling.Admission)
+    return admission
+
+
+def refused(purpose: str, address: str, account: str = "") -> bool:
+    return isinstance(throttling.admit(purpose, address=address, account=account), Refusal)
+
+
+def test_a_place_is_given_up_by_the_last_who_holds_it(settings: Any) -> None:
+    """Two attempts on one account at once: the one that succeeds does not uncount the other."""
+    settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    first, second = (admitted("x", "192.0.2.1", "one") for _ in range(2))
+    first.forgive()
+    assert refused("x", "192.0.2.1", "other")
+    second.forgive()
+    admitted("x", "192.0.2.1", "other")
+
+
+def test_two_at_once_on_an_account_that_has_no_place_are_both_refused(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes while the first one's place is counted and not yet given back."""
+    settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    admitted("x", "192.0.2.1", "one")
+    seen: list[bool] = []
+    forgive = throttling.Admission.forgive
+
+    def meanwhile(admission: throttling.Admission) -> None:
+        if not seen:
+            seen.append(True)
+            seen.append(refused("x", "192.0.2.1", "other"))
+        forgive(admission)
+
+    monkeypatch.setattr(throttling.Admission, "forgive", meanwhile)
+    assert refused("x", "192.0.2.1", "other")
+    assert seen == [True, True]
+    monkeypatch.undo()
+    # And nothing of it is left.
+    admitted("x", "192.0.2.1", "one")
+    assert counters().get("throttle:x:accounts:192.0.2.1") == 1
+
+
+def test_of_many_at_once_no_more_accounts_than_the_limit_are_let_in(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_ACCOUNT_LIMIT = "1000/hour", "10/hour"
+    gate = Barrier(60)
+
+    def attempt(turn: int) -> str:
+        gate.wait(30)
+        account = f"{turn // 2}"
+        admission = throttling.admit("x", address="2001:db8::1", account=account)
+        return "" if isinstance(admission, Refusal) else account
+
+    with ThreadPoolExecutor(60) as threads:
+        let_in = set(threads.map(attempt, range(60))) - {""}
+    assert len(let_in) <= 10
+
+
+def test_forgiving_what_has_ended_gives_no_credit(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_ACCOUNT_LIMIT = "1/hour", "1/hour"
+    late = admitted("x", "192.0.2.1", "one")
+    counters().reset()
+    late.forgive()
+    admitted("x", "192.0.2.1", "one")
+    assert refused("x", "192.0.2.1", "one")
 
 
 # --- Whose failure it is ----------------------------------------------------------------------
@@ -214,6 +389,41 @@ def test_addresses_of_one_ipv6_64_are_one_source(settings: Any) -> None:
     ]
     assert answers == [200, 200, 200, 429, 429]
     assert try_unknown(9, address="2001:db8:0:2::1").status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_48_of_an_ipv6_address_has_five_shares(settings: Any) -> None:
+    settings.SOURCE_ACCOUNT_LIMIT = "2/hour"
+    addresses = [f"2001:db8:0:{place:x}::1" for place in range(12)]
+    answers = [try_unknown(place, address).status_code for place, address in enumerate(addresses)]
+    assert answers == [200] * 10 + [429] * 2
+    assert try_unknown(99, address="2001:db8:1::1").status_code == 200
+
+
+@pytest.mark.django_db
+def test_failures_from_a_48_are_bounded_too(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_SITE_FACTOR = "2/hour", 3
+    addresses = [f"2001:db8:0:{place:x}::1" for place in range(8)]
+    answers = [try_unknown(1, address).status_code for address in addresses]
+    assert answers == [200] * 6 + [429] * 2
+
+
+@pytest.mark.django_db
+def test_a_64_that_had_its_share_takes_nothing_from_the_others_of_its_48(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT = "2/hour"
+    for _ in range(20):
+        try_unknown(1, address="2001:db8:0:1::1")
+    for place in range(2, 6):
+        answers = [try_unknown(1, address=f"2001:db8:0:{place}::1").status_code for _ in range(2)]
+        assert answers == [200, 200]
+
+
+@pytest.mark.django_db
+def test_successes_cost_a_48_nothing(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT = settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    for place in range(9):
+        client = browser(address=f"2001:db8:0:{place:x}::1")
+        assert with_card(client, MemberFactory()).status_code == 302
 
 
 @pytest.mark.parametrize(
