@@ -157,13 +157,12 @@ def _admit(purpose: str, shares: tuple[Share, ...], account: str) -> Admission |
     for share in shares if account else ():
         of_account = f"throttle:{purpose}:account:{share.source}:{digest('throttle', account)}"
         of_accounts = f"throttle:{purpose}:accounts:{share.source}"
-        # The place first, then whose it is: of two attempts on one account at once, none may take
-        # the other's place for granted while it is not. Who finds one there gives the new one back.
+        # The place first, then whose it is. Who finds that the account has one gives the new one
+        # back and looks again: the other attempt's place may have come after, and over the limit.
         taken = storage.incr(of_accounts, seconds)
         places.append((of_account, of_accounts, seconds))
         if storage.incr(of_account, seconds) > 1:
-            storage.incr(of_accounts, seconds, amount=-1)
-            taken -= 1
+            taken = storage.incr(of_accounts, seconds, amount=-1)
         if taken > accounts.amount * share.times:
             return refuse(of_accounts)
     return Admission(tuple(counted), tuple(places))

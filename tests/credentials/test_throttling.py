@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Thread, current_thread
+from threading import Event as Happening
 from typing import Any
 
 import pytest
@@ -342,6 +343,39 @@ def test_two_at_once_on_an_account_that_has_no_place_are_both_refused(
     # And nothing of it is left.
     admitted("x", "192.0.2.1", "one")
     assert counters().get("throttle:x:accounts:192.0.2.1") == 1
+
+
+def test_nobody_takes_a_place_for_granted_that_came_after_they_looked(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One counts a place; another on the same account does, too, and is just being refused."""
+    settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    admitted("x", "192.0.2.1", "one")
+    counted, may_go_on = Happening(), Happening()
+    storage, forgive = counters(), throttling.Admission.forgive
+    outcome: list[bool] = []
+
+    class Slow(MemoryStorage):
+        def incr(self, key: str, *args: Any, **options: Any) -> int:
+            value = storage.incr(key, *args, **options)
+            if current_thread() is slow and ":accounts:" in key and not counted.is_set():
+                counted.set()
+                may_go_on.wait(30)
+            return value
+
+    def while_it_is_refused(admission: throttling.Admission) -> None:
+        if current_thread() is not slow:
+            may_go_on.set()
+            slow.join(30)
+        forgive(admission)
+
+    slow = Thread(target=lambda: outcome.append(refused("x", "192.0.2.1", "other")))
+    monkeypatch.setattr(throttling, "counters", Slow)
+    monkeypatch.setattr(throttling.Admission, "forgive", while_it_is_refused)
+    slow.start()
+    assert counted.wait(30)
+    assert refused("x", "192.0.2.1", "other")
+    assert outcome == [True]
 
 
 def test_of_many_at_once_no_more_accounts_than_the_limit_are_let_in(settings: Any) -> None:
