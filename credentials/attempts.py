@@ -42,7 +42,8 @@ _RESERVE = """
     WHERE {account} AND is_active AND attempts - attempts_cleared < %s
       AND (suspended_at IS NULL OR suspended_until <= {now})
     RETURNING id, COALESCE({number}, 'staff:' || username), epoch, attempts,
-              attempts - attempts_cleared, password, COALESCE({pin}, '')
+              attempts - attempts_cleared, password, COALESCE({pin}, ''),
+              member_id, device_epoch, sign_in_way <> ''
 """
 # Where no account counts the attempt, a decoy does: to write and to wait for the disk takes time,
 # and that time would tell who is a member. Many of them, so that nobody waits for another.
@@ -67,6 +68,11 @@ class Attempt:
     failures: int
     password: str
     sealed_pin: str
+    # None: staff.
+    member_id: int | None
+    device_epoch: int
+    # By the way it was noted with: SQLite 3.40 says IS NOT NULL of a NULL in RETURNING.
+    signed_in_before: bool
 
 
 def reserve(way: Way, name: str) -> Attempt | None:

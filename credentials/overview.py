@@ -17,8 +17,9 @@ from django.utils.functional import Promise
 from django.utils.timezone import get_current_timezone, localtime, make_aware
 from django.utils.timezone import now as web_clock
 from django.utils.translation import gettext_lazy as _
+from limits.errors import StorageError
 
-from credentials import mail
+from credentials import alarm, mail
 from credentials.models import Event
 
 HOURS = 48
@@ -81,6 +82,28 @@ def outbox_age() -> OutboxAge:
     age = ExpressionWrapper(Now() - Min("queued_at"), DurationField())
     found = mail.waiting().aggregate(waiting=Count("pk"), oldest=age)
     return OutboxAge(found["waiting"], found["oldest"] or timedelta())
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """How the way in stands: whether, since when and for how long the alarm is raised."""
+
+    seconds: int = 0
+    since: datetime | None = None
+    # Whether nobody can know: then strangers' devices are turned away, too.
+    counters_lost: bool = False
+
+
+def alarm_state() -> Alarm:
+    """Return the state of the site-wide alarm."""
+    try:
+        seconds = alarm.raised_for()
+    except StorageError:
+        return Alarm(counters_lost=True)
+    if not seconds:
+        return Alarm()
+    raised = Event.objects.filter(act=Event.Act.ALARM_RAISED).order_by("-at", "-pk").first()
+    return Alarm(seconds, raised.at if raised else None)
 
 
 def by_hour() -> list[Figure]:

@@ -83,6 +83,11 @@ def start(
         return refusal
     ticket = prepared_ticket or codes.random_digits(TICKET_LENGTH)
     who = audit.staff(by)
+    admission: throttling.Admission | Refusal = throttling.UNCOUNTED
+    if prepared_ticket:
+        admission = throttling.admit_staff("prepared ticket", by=who, account=member.number)
+    if isinstance(admission, Refusal):
+        return admission
     with transaction.atomic():
         card = locked_card(member)
         account = User.objects.filter(member=member, is_active=True)
@@ -98,12 +103,13 @@ def start(
                     "before. Compare the digits, or start without a ticket."
                 ),
             )
+        admission.forgive()
         refusal = verification.check_in_person(
             member=member, by=by, document=document, place=place, source=source
         )
         if refusal:
             return refusal
-        account.update(epoch=F("epoch") + 1)
+        account.update(epoch=F("epoch") + 1, device_epoch=F("device_epoch") + 1)
         Card.objects.filter(pk=card.pk).update(
             sealed_pin="", pin_origin=Card.Origin.IN_PERSON, pin_set_at=None
         )
@@ -233,7 +239,8 @@ def _set(reset: PinReset, sealed: str, source: str) -> bool:
         if not this.update(ended_at=Now()):
             return False
         account = User.objects.filter(member=member, is_active=True)
-        if not account.update(epoch=F("epoch") + 1, **suspension.lifted()):
+        epochs = {"epoch": F("epoch") + 1, "device_epoch": F("device_epoch") + 1}
+        if not account.update(**epochs, **suspension.lifted()):
             return False
         card = Card.objects.filter(pk=reset.card_id, number=reset.card.number)
         if not card.update(sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()):

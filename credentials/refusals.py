@@ -16,6 +16,7 @@ class Why(Enum):
     REFUSED = "refused"
     THROTTLED = "throttled"
     BUSY = "busy"
+    CLOSED = "closed"
     TAKEN = "taken"
     WEAK = "weak"
     NOT_PERMITTED = "not permitted"

@@ -145,11 +145,14 @@ def confirm(*, code: str, session: SessionBase, source: str) -> Refusal | None:
     """Take a code back. Right only once, in the browser that asked, within its life.
 
     Every try is counted before it is judged, for this member number and address together,
-    whether there is such a member or not.
+    whether there is such a member or not; and against its source, as a failed sign-in is.
     """
     request = _of_session(session)
     if request is None:
         return REFUSED
+    admission = throttling.admit("code", address=source, account=request.subject)
+    if isinstance(admission, Refusal):
+        return admission
     this = RegistrationRequest.objects.filter(pk=request.pk)
     this.filter(attempts_since__lt=Now() - COUNTED_FOR).update(attempts=0, attempts_since=Now())
     if not this.filter(attempts__lt=settings.CODE_ATTEMPTS).update(attempts=F("attempts") + 1):
@@ -168,7 +171,10 @@ def confirm(*, code: str, session: SessionBase, source: str) -> Refusal | None:
             whom=request.member_number if request.epoch is not None else "",
             source=source,
         )
-    return None if won else REFUSED
+    if not won:
+        return REFUSED
+    admission.forgive()
+    return None
 
 
 def _of_session(session: SessionBase) -> RegistrationRequest | None:

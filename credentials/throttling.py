@@ -1,110 +1,28 @@
 """Throttling by source: how often one address may fail, and on how many accounts.
 
-A source is an IPv4 address or an IPv6 /64. Like the count of a member's failures, an attempt is
-counted before it is judged and forgiven when it succeeds: so parallel attempts cannot pass a
-check that none of them has counted against yet. The counters are those of the `limits` library,
-in Redis or, on a single machine, in a small file beside the cache.
+A source is an IPv4 address or an IPv6 /64; the /48 around that counts too, with larger shares.
+Like the count of a member's failures, an attempt is counted before it is judged and forgiven when
+it succeeds: so parallel attempts cannot pass a check that none of them has counted against yet.
+Where the counters are out of reach, StorageError is raised, and nothing that is throttled goes on
+(but for what credentials.login says).
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
-import threading
-import time
-from dataclasses import dataclass
-from functools import cache
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
-from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage, RedisStorage, Storage
+from django.utils.translation import gettext as _
+from limits import parse
+from limits.errors import StorageError
 
 from credentials.codes import digest
+from credentials.counters import counters, seconds_left
 from credentials.refusals import Refusal, Why
-
-
-class FileStorage(Storage):
-    """Counters of `limits` in an SQLite file that all processes of one machine share.
-
-    Lost counters (a deleted file, a power cut) are worth less than speed, hence synchronous=OFF.
-    """
-
-    STORAGE_SCHEME = ["counters"]
-
-    def __init__(self, uri: str, wrap_exceptions: bool = False, **options: str) -> None:
-        super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
-        self._path = uri.removeprefix("counters://")
-        self._local = threading.local()
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return sqlite3.Error
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=5, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=OFF")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS counter"
-                " (key TEXT PRIMARY KEY, value INTEGER NOT NULL, until REAL NOT NULL)"
-            )
-            self._local.connection = connection
-        return connection
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Add `amount` to the counter and return it; a new one ends after `expiry` seconds."""
-        now = time.time()
-        row = self._connection().execute(
-            "INSERT INTO counter VALUES (?1, ?2, ?3 + ?4) ON CONFLICT (key) DO UPDATE SET"
-            " value = CASE WHEN until <= ?3 THEN ?2 ELSE value + ?2 END,"
-            " until = CASE WHEN until <= ?3 THEN ?3 + ?4 ELSE until END RETURNING value",
-            (key, amount, now, expiry),
-        )
-        return int(row.fetchall()[0][0])
-
-    def get(self, key: str) -> int:
-        """Return the counter, 0 where there is none."""
-        row = self._connection().execute(
-            "SELECT value FROM counter WHERE key = ? AND until > ?", (key, time.time())
-        )
-        return int((row.fetchone() or (0,))[0])
-
-    def get_expiry(self, key: str) -> float:
-        """Return when the counter ends, in seconds since 1970."""
-        row = self._connection().execute("SELECT until FROM counter WHERE key = ?", (key,))
-        return float((row.fetchone() or (time.time(),))[0])
-
-    def check(self) -> bool:
-        """Whether the counters can be written; ended ones go."""
-        self._connection().execute("DELETE FROM counter WHERE until <= ?", (time.time(),))
-        return True
-
-    def clear(self, key: str) -> None:
-        """Forget one counter."""
-        self._connection().execute("DELETE FROM counter WHERE key = ?", (key,))
-
-    def reset(self) -> int | None:
-        """Forget all counters; return how many there were."""
-        return self._connection().execute("DELETE FROM counter").rowcount
-
-
-@cache
-def counters() -> Storage:
-    """Return where the counters are, as CACHE_URL says."""
-    backend = settings.CACHES["default"]["BACKEND"]
-    if backend.endswith("RedisCache"):
-        return RedisStorage(
-            settings.CACHE_URL, wrap_exceptions=True, socket_timeout=1, socket_connect_timeout=1
-        )
-    if backend.endswith("LocMemCache"):
-        return MemoryStorage()
-    location = Path(settings.CACHES["default"]["LOCATION"])
-    return FileStorage(f"counters://{location / 'throttle.sqlite3'}", wrap_exceptions=True)
 
 
 def client_address(request: HttpRequest) -> str:
@@ -137,21 +55,58 @@ def _address_or_nothing(text: str) -> str:
     return str(address).split("%")[0]
 
 
-def source_of(address: str) -> str:
-    """Return whom a failure from `address` counts against: itself, or its IPv6 /64."""
-    return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
+@dataclass(frozen=True)
+class Share:
+    """Whom a failure counts against, and how many times the limits that one may fail."""
+
+    source: str
+    times: int = 1
+
+
+def shares_of(address: str) -> tuple[Share, ...]:
+    """Return the shares that a failure from `address` takes from: its own, or its networks'.
+
+    Whoever has one IPv6 address has a /64 of them, and many have a /48 of /64s. But a /48 can
+    also be the neighbourhood of thousands on their phones, so it may fail more often.
+    """
+    if ":" not in address:
+        return (Share(address),)
+    return (
+        Share(str(ip_network(f"{address}/64", strict=False))),
+        Share(str(ip_network(f"{address}/48", strict=False)), settings.SOURCE_SITE_FACTOR),
+    )
 
 
 @dataclass(frozen=True)
 class Admission:
-    """An attempt that was let in, and counted in advance against its source."""
+    """An attempt that was let in, and counted in advance against its source.
 
-    counted: tuple[tuple[str, int], ...]
+    `counted`: counters that it raised, with their seconds. `places`: the counters of one account
+    and of all accounts of a source, with their seconds.
+    """
+
+    counted: tuple[tuple[str, int], ...] = ()
+    places: tuple[tuple[str, str, int], ...] = ()
 
     def forgive(self) -> None:
-        """Take the count back: the attempt was no failure."""
-        for key, seconds in self.counted:
-            counters().incr(key, seconds, amount=-1)
+        """Take the count back: the attempt was no failure. With the counters gone it stays."""
+        with suppress(StorageError):
+            for key, seconds in self.counted:
+                _take_back(key, seconds)
+            for of_account, of_accounts, seconds in self.places:
+                # The place is given up by whoever is the last to hold it.
+                if _take_back(of_account, seconds) == 0:
+                    _take_back(of_accounts, seconds)
+
+
+def _take_back(key: str, seconds: int) -> int:
+    left = counters().incr(key, seconds, amount=-1)
+    # It ended in the meantime, and nobody is to begin the next one with a credit.
+    return counters().incr(key, seconds) if left < 0 else left
+
+
+# Let in without being counted; see credentials.login.
+UNCOUNTED = Admission()
 
 
 def admit(purpose: str, *, address: str, account: str = "") -> Admission | Refusal:
@@ -160,28 +115,54 @@ def admit(purpose: str, *, address: str, account: str = "") -> Admission | Refus
     `purpose` keeps the shares of sign-in, registration and tickets apart. `account` is what was
     typed to name the account, known or not; empty where accounts do not matter.
     """
-    source = source_of(address)
+    return _admit(purpose, shares_of(address), account)
+
+
+def admit_staff(purpose: str, *, by: str, account: str) -> Admission | Refusal:
+    """Count what a member of staff tries against themselves; as above.
+
+    `by`: how the record names them. A whole call centre shares one address, and must not be shut
+    out with one of its people.
+    """
+    admission = _admit(purpose, (Share(by),), account)
+    if isinstance(admission, Refusal):
+        return replace(admission, reason=_too_many(admission.retry_after))
+    return admission
+
+
+def _too_many(seconds: int) -> str:
+    return _("You typed too many wrong ones. Wait %(minutes)s minutes and try again.") % {
+        "minutes": -(-seconds // 60)
+    }
+
+
+def _admit(purpose: str, shares: tuple[Share, ...], account: str) -> Admission | Refusal:
     failures = parse(settings.SOURCE_FAILURE_LIMIT)
     accounts = parse(settings.SOURCE_ACCOUNT_LIMIT)
     storage = counters()
     counted: list[tuple[str, int]] = []
-
-    def count(key: str, limit: RateLimitItem) -> int:
-        counted.append((key, limit.get_expiry()))
-        return storage.incr(*counted[-1])
+    places: list[tuple[str, str, int]] = []
 
     def refuse(key: str) -> Refusal:
-        Admission(tuple(counted)).forgive()
-        wait = int(storage.get_expiry(key) - time.time()) + 1
-        return Refusal(Why.THROTTLED, retry_after=max(wait, 1))
+        Admission(tuple(counted), tuple(places)).forgive()
+        return Refusal(Why.THROTTLED, retry_after=seconds_left(storage, key))
 
-    of_source = f"throttle:{purpose}:failures:{source}"
-    if count(of_source, failures) > failures.amount:
-        return refuse(of_source)
-    if account:
-        of_account = f"throttle:{purpose}:account:{source}:{digest('throttle', account)}"
-        of_accounts = f"throttle:{purpose}:accounts:{source}"
-        is_new = count(of_account, accounts) == 1
-        if is_new and count(of_accounts, accounts) > accounts.amount:
+    seconds = failures.get_expiry()
+    for share in shares:
+        of_source = f"throttle:{purpose}:failures:{share.source}"
+        counted.append((of_source, seconds))
+        if storage.incr(of_source, seconds) > failures.amount * share.times:
+            return refuse(of_source)
+    seconds = accounts.get_expiry()
+    for share in shares if account else ():
+        of_account = f"throttle:{purpose}:account:{share.source}:{digest('throttle', account)}"
+        of_accounts = f"throttle:{purpose}:accounts:{share.source}"
+        # The place first, then whose it is. Who finds that the account has one gives the new one
+        # back and looks again: the other attempt's place may have come after, and over the limit.
+        taken = storage.incr(of_accounts, seconds)
+        places.append((of_account, of_accounts, seconds))
+        if storage.incr(of_account, seconds) > 1:
+            taken = storage.incr(of_accounts, seconds, amount=-1)
+        if taken > accounts.amount * share.times:
             return refuse(of_accounts)
-    return Admission(tuple(counted))
+    return Admission(tuple(counted), tuple(places))

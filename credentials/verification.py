@@ -22,7 +22,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from credentials import audit, codes, mail
+from credentials import audit, codes, mail, throttling
 from credentials.models import Event, HandOffCode, IdentityCheck
 from credentials.refusals import Refusal, Why
 from members.models import Member, User
@@ -121,7 +121,16 @@ def check_by_questions(
 def check_by_hand_off_code(
     *, member: Member, by: User, code: str, source: str = ""
 ) -> Refusal | None:
-    """Judge a caller by the code that the signed-in member reads out. It works once."""
+    """Judge a caller by the code that the signed-in member reads out. It works once.
+
+    Wrong ones are counted for the operator, too, over all members together.
+    """
+    refusal = require_permission(PERMISSIONS[Channel.HAND_OFF], member=member, by=by, source=source)
+    if refusal:
+        return refusal
+    admission = throttling.admit_staff("hand-off", by=audit.staff(by), account=member.number)
+    if isinstance(admission, Refusal):
+        return admission
 
     def right() -> bool:
         live = HandOffCode.objects.filter(
@@ -132,7 +141,10 @@ def check_by_hand_off_code(
         digest = _hand_off_digest(member, code)
         return bool(live.filter(code_digest=digest).update(used_at=Now()))
 
-    return _check(Channel.HAND_OFF, member, by, source, right)
+    refusal = _check(Channel.HAND_OFF, member, by, source, right)
+    if refusal is None:
+        admission.forgive()
+    return refusal
 
 
 def check_in_person(

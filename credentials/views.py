@@ -19,16 +19,16 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from django.views.generic import FormView, TemplateView
 
-from credentials import login, registration
+from credentials import devices, login, registration
 from credentials.forms.fields import ActForm
 from credentials.forms.pin_reset import PinForm
 from credentials.forms.registration import ChooseForm, CodeForm, RegistrationForm
-from credentials.forms.sign_in import CardSignInForm, WebIDSignInForm
+from credentials.forms.sign_in import CardSignInForm, MemberSignInForm, WebIDSignInForm
 from credentials.refusals import Refusal, Why
 from credentials.throttling import client_address
 from members.models import User
 
-_STATUS = {Why.THROTTLED: 429, Why.BUSY: 503}
+_STATUS = {Why.THROTTLED: 429, Why.CLOSED: 429, Why.BUSY: 503}
 RESEND_SECONDS = 60
 TERMINAL_DONE_SECONDS = 30
 
@@ -105,6 +105,8 @@ class SignInView(ActView):
         response = super().form_valid(form)
         if isinstance(response, HttpResponseRedirect):
             rotate_token(self.request)
+            if isinstance(form, MemberSignInForm):
+                devices.keep(form.device, response)
         return response
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from limits import parse
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -42,6 +43,16 @@ def positive(name: str, default: int) -> int:
     value: int = env.int(name, default=default)
     if value < 1:
         raise ImproperlyConfigured(f"{name} must be at least 1.")
+    return value
+
+
+def rate(name: str, default: str) -> str:
+    """Return how many in what time the environment gives for `name`, like `10/hour`."""
+    value: str = env.str(name, default=default)
+    try:
+        parse(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be like {default}.") from None
     return value
 
 

@@ -14,7 +14,7 @@ import structlog
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from portal.environment import BASE_DIR, env, one_of, pin_keys, positive
+from portal.environment import BASE_DIR, env, one_of, pin_keys, positive, rate
 
 # --- What every installation says for itself -------------------------------------------------
 
@@ -40,8 +40,12 @@ CALL_CENTRE_HOURS = env.str("CALL_CENTRE_HOURS", default="9:00–21:00")
 LOGIN_FAILURE_LIMIT = positive("LOGIN_FAILURE_LIMIT", 5)
 SUSPENSION_SECONDS = positive("SUSPENSION_SECONDS", 86400)
 SUSPENSIONS_UNTIL_IN_PERSON = positive("SUSPENSIONS_UNTIL_IN_PERSON", 3)
-SOURCE_ACCOUNT_LIMIT = env.str("SOURCE_ACCOUNT_LIMIT", default="10/hour")
-SOURCE_FAILURE_LIMIT = env.str("SOURCE_FAILURE_LIMIT", default="30/hour")
+SOURCE_ACCOUNT_LIMIT = rate("SOURCE_ACCOUNT_LIMIT", "10/hour")
+SOURCE_FAILURE_LIMIT = rate("SOURCE_FAILURE_LIMIT", "30/hour")
+# How many times the shares of an IPv6 /64 its /48 has.
+SOURCE_SITE_FACTOR = positive("SOURCE_SITE_FACTOR", 5)
+GLOBAL_FAILURE_ALARM = rate("GLOBAL_FAILURE_ALARM", "500/minute")
+ALARM_SECONDS = positive("ALARM_SECONDS", 900)
 CODE_SECONDS = positive("CODE_SECONDS", 600)
 CODE_ATTEMPTS = positive("CODE_ATTEMPTS", 5)
 TICKET_SECONDS = positive("TICKET_SECONDS", 900)
@@ -179,6 +183,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
 SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 LANGUAGE_COOKIE_NAME = "__Host-language" if SECURE else "language"
+DEVICES_COOKIE_NAME = "__Host-devices" if SECURE else "devices"
 SECURE_SSL_REDIRECT = SECURE
 SECURE_REDIRECT_EXEMPT = [r"^healthz/$", r"^readyz/$"]
 if TRUSTED_PROXIES >= 1:

@@ -12,9 +12,9 @@ from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from limits.errors import StorageError
 
+from credentials.counters import counters
 from credentials.mail import waiting
 from credentials.problems import is_for_machines, problem
-from credentials.throttling import counters
 from portal.middleware import BodyTooLarge
 
 RETRY_AFTER = "10"

@@ -24,7 +24,7 @@ def load_all() -> None:
 
     gunicorn does this before it forks, so that the processes also share the memory of it.
     """
-    from credentials.throttling import counters
+    from credentials.counters import counters
 
     _ = get_resolver().url_patterns
     counters()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,10 +17,13 @@ PERMISSION = "members.view_overview"
 def show(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Return the page; raises PermissionDenied where the role may not."""
     require(request, PERMISSION)
-    outbox = overview.outbox_age()
+    outbox, alarm = overview.outbox_age(), overview.alarm_state()
     context = {
         **site.each_context(request),
         "title": _("Overview"),
+        "alarm": alarm,
+        "alarm_minutes": -(-alarm.seconds // 60),
+        "alarm_limit": settings.GLOBAL_FAILURE_ALARM,
         "outbox": outbox,
         "outbox_minutes": int(outbox.oldest.total_seconds() // 60),
         "spans": [

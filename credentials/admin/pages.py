@@ -140,7 +140,11 @@ class DeskPage(FormView):
         answer = self.act(form, client_address(self.request))
         if isinstance(answer, Refusal):
             form.add_error(None, answer.reason)
-            return self.form_invalid(form)
+            refused = self.form_invalid(form)
+            if answer.retry_after:
+                refused.status_code = 429
+                refused["Retry-After"] = str(answer.retry_after)
+            return refused
         if answer is None:
             messages.success(self.request, str(self.done))
             return redirect("admin:members_member_change", self.member.pk)

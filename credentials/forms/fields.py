@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -79,6 +80,13 @@ class ActForm(forms.Form):
                     "Too many tries came from your network. Nothing was counted against you. "
                     "Wait %(minutes)s minutes and try again, or call us."
                 ) % {"minutes": max(-(-refusal.retry_after // 60), 1)}
+            case Why.CLOSED:
+                return _(
+                    "Because of very many failed attempts all over the site, card number and PIN "
+                    "are closed for a while on devices that you have not signed in on before. "
+                    "Nothing was counted against you. Sign in with Web-ID and password, or call "
+                    "us: %(phone)s."
+                ) % {"phone": settings.CALL_CENTRE_PHONE}
             case Why.BUSY:
                 return _(
                     "Very many members are signing in right now. Nothing was counted against "

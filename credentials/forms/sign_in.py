@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from credentials import login, passwords
+from credentials import devices, login, passwords
 from credentials.forms.fields import (
     AS_TYPED,
     ActForm,
@@ -29,7 +29,20 @@ from members.numbers import (
 )
 
 
-class CardSignInForm(ActForm):
+class MemberSignInForm(ActForm):
+    """One of the members' ways in."""
+
+    # The device as it is known once the member has signed in, for the browser to keep.
+    device: devices.Device
+
+    def _shown(self, outcome: devices.Device | Refusal) -> Refusal | None:
+        if isinstance(outcome, Refusal):
+            return outcome
+        self.device = outcome
+        return None
+
+
+class CardSignInForm(MemberSignInForm):
     """Card number and PIN."""
 
     card_number = NumberField(
@@ -51,16 +64,19 @@ class CardSignInForm(ActForm):
     )
 
     def act(self, request: HttpRequest) -> Refusal | None:
-        return login.log_in_with_card(
-            card_number=self.cleaned_data["card_number"],
-            pin=self.cleaned_data["pin"],
-            session=request.session,
-            source=client_address(request),
-            language=get_language() or settings.LANGUAGE_CODE,
+        return self._shown(
+            login.log_in_with_card(
+                card_number=self.cleaned_data["card_number"],
+                pin=self.cleaned_data["pin"],
+                session=request.session,
+                source=client_address(request),
+                device=devices.of(request),
+                language=get_language() or settings.LANGUAGE_CODE,
+            )
         )
 
 
-class WebIDSignInForm(ActForm):
+class WebIDSignInForm(MemberSignInForm):
     """Web-ID and password."""
 
     web_id = forms.CharField(
@@ -100,12 +116,15 @@ class WebIDSignInForm(ActForm):
         return web_id
 
     def act(self, request: HttpRequest) -> Refusal | None:
-        return login.log_in_with_web_id(
-            web_id=self.cleaned_data["web_id"],
-            password=self.cleaned_data["password"],
-            session=request.session,
-            source=client_address(request),
-            language=get_language() or settings.LANGUAGE_CODE,
+        return self._shown(
+            login.log_in_with_web_id(
+                web_id=self.cleaned_data["web_id"],
+                password=self.cleaned_data["password"],
+                session=request.session,
+                source=client_address(request),
+                device=devices.of(request),
+                language=get_language() or settings.LANGUAGE_CODE,
+            )
         )
 
 

@@ -95,7 +95,7 @@ def _write_changes(plan: Plan) -> None:
     if plan.users_to_sign_out:
         users = User.objects.filter(pk__in=plan.users_to_sign_out)
         list(users.select_for_update(no_key=True).order_by("pk").values_list("pk"))
-        users.update(epoch=F("epoch") + 1)
+        users.update(epoch=F("epoch") + 1, device_epoch=F("device_epoch") + 1)
     _lock_as_planned(plan.cards)
     # An upsert by primary key is one plain INSERT; bulk_update makes a CASE of every row.
     if plan.members:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-from tests.bench.load import drive, each_once, request
+from tests.bench.load import cookies_of, drive, each_once, request
 from tests.server.databases import database, missing, redis
 from tests.server.portal import (
     NO_SOURCE_LIMITS,
@@ -75,16 +75,20 @@ class Installation:
         return processor_seconds(tree_of(os.getpid()))
 
     def sign_ins(self) -> list[bytes]:
-        """Return the filled-in form of every member; each comes from an address of its own."""
+        """Return the filled-in form of every member.
+
+        Each comes from an address of its own, and from a device that is known by then.
+        """
         visitor = self.portal.visitor()
         visitor.get("/login/")
         visitor.close()
-        [cookie] = visitor.cookies.items()
-        return [
-            request(
+        [(name, value)] = visitor.cookies.items()
+
+        def form(i: int, person: Person, devices: str = "") -> bytes:
+            return request(
                 "POST",
                 "/login/",
-                cookies="=".join(cookie),
+                cookies=f"{name}={value}{devices}",
                 address=f"198.18.{i // 250}.{i % 250 + 1}",
                 body=urlencode(
                     {
@@ -94,8 +98,12 @@ class Installation:
                     }
                 ),
             )
-            for i, person in enumerate(self.people)
-        ]
+
+        forms = []
+        for i, person in enumerate(self.people):
+            known = cookies_of(self.signed_in(form(i, person)))["__Host-devices"]
+            forms.append(form(i, person, f"; __Host-devices={known}"))
+        return forms
 
     def signed_in(self, form: bytes) -> bytes:
         """Sign a member in; return the answer, with the cookies of the session."""

@@ -43,7 +43,8 @@ def main() -> None:
     costs: list[tuple[float, float]] = []
     times: list[float] = []
     with installed(options) as there, get_context("spawn").Pool(PROCESSES) as pool:
-        forms, port = in_turn(there.sign_ins()), there.portal.port
+        known, port = there.sign_ins(), there.portal.port
+        forms = in_turn(known)
         drive(port, forms, connections=options.connections, seconds=2)
         for _round in range(options.rounds):
             each = pool.map(verify_for, [options.seconds] * PROCESSES, chunksize=1)
@@ -58,7 +59,7 @@ def main() -> None:
         if options.database == "postgresql":
 
             def count() -> None:
-                drive(port, each_once(there.sign_ins()[:COUNTED]), connections=2)
+                drive(port, each_once(known[:COUNTED]), connections=2)
 
             statements, commits = statements_and_commits(there.portal.database, count)
     ours, bare = (statistics.median(one) for one in zip(*rates, strict=True))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Thread, current_thread
+from threading import Event as Happening
 from typing import Any
 
 import pytest
@@ -16,15 +14,14 @@ from hypothesis import strategies as st
 from limits.errors import StorageError
 from limits.storage import MemoryStorage
 
-from credentials import throttling
-from credentials.models import Event
-from credentials.throttling import FileStorage, client_address, source_of
+from credentials import api_keys, throttling
+from credentials.counters import counters
+from credentials.models import ApiClient, ApiKey, Event
+from credentials.refusals import Refusal
+from credentials.throttling import Share, client_address, shares_of
 from members.hashing import Slots
-from members.models import User
-from tests.factories import PIN, MemberFactory, with_check_digit
-from tests.pages import LANGUAGES, browser, said, user_of, with_card, with_web_id
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.factories import PIN, MemberFactory, StaffFactory, with_check_digit
+from tests.pages import LANGUAGES, browser, is_signed_in, said, user_of, with_card, with_web_id
 
 
 def unknown_card(place: int) -> str:
@@ -182,22 +179,227 @@ def test_no_hashing_slot_is_a_503_that_is_charged_to_nobody(
     assert with_card(browser(), member).status_code == 302
 
 
+# --- The counters gone: stricter, never looser ------------------------------------------------
+
+
+class Lost(MemoryStorage):
+    """Counters that nobody reaches; `after` so many answers."""
+
+    def __init__(self, after: int = 0) -> None:
+        super().__init__()
+        self.answers, self.inside = after, MemoryStorage()
+
+    def _answer(self) -> None:
+        if not self.answers:
+            raise StorageError(ConnectionError())
+        self.answers -= 1
+
+    def incr(self, *args: Any, **options: Any) -> int:
+        self._answer()
+        return self.inside.incr(*args, **options)
+
+    def get(self, *args: Any, **options: Any) -> int:
+        self._answer()
+        return self.inside.get(*args, **options)
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, after: int = 0) -> None:
+    """Have the counters gone from now on, or after so many answers."""
+    lost = Lost(after)
+    monkeypatch.setattr(throttling, "counters", lambda: lost)
+    # The client would raise what the page answers.
+    monkeypatch.setattr("django.test.client.Client.store_exc_info", lambda *_a, **_k: None)
+
+
 @pytest.mark.django_db
-def test_lost_counters_close_the_sign_in_and_charge_nobody(
+@pytest.mark.parametrize("sign_in", [with_card, with_web_id])
+def test_without_counters_a_strangers_device_is_turned_away_uncharged(
+    monkeypatch: pytest.MonkeyPatch, sign_in: Any
+) -> None:
+    member, other = MemberFactory(web_id="Hanako1983"), MemberFactory()
+    strangers = browser()
+    with_card(strangers, other)
+    events = Event.objects.count()
+    lose(monkeypatch)
+    for client in (browser(), strangers):
+        answer = sign_in(client, member)
+        assert answer.status_code == 503
+        assert answer["Retry-After"] == "10"
+    assert user_of(member).attempts == 0
+    assert Event.objects.count() == events
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("sign_in", [with_card, with_web_id])
+def test_without_counters_a_known_device_goes_on(
+    monkeypatch: pytest.MonkeyPatch, sign_in: Any, after: int
+) -> None:
+    """At whatever moment they go."""
+    member = MemberFactory(web_id="Hanako1983")
+    phone = browser()
+    with_card(phone, member)
+    phone.post("/logout/")
+    lose(monkeypatch, after)
+    assert sign_in(phone, member, "0099").status_code == 200
+    assert sign_in(phone, member).status_code == 302
+    assert is_signed_in(phone)
+
+
+@pytest.mark.django_db
+def test_without_counters_a_known_device_has_five_guesses_as_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Lost(MemoryStorage):
-        def incr(self, *args: Any, **options: Any) -> int:
-            raise StorageError(ConnectionError())
-
-    monkeypatch.setattr(throttling, "counters", Lost)
     member = MemberFactory()
+    phone = browser()
+    with_card(phone, member)
+    phone.post("/logout/")
+    lose(monkeypatch)
+    for _ in range(8):
+        assert with_card(phone, member, pin="0099").status_code == 200
+    failed = Event.objects.filter(act=Event.Act.SIGN_IN_FAILED)
+    assert failed.exclude(details__failures=0).count() == 5
+    assert user_of(member).suspended_at
+
+
+@pytest.mark.django_db
+def test_counters_that_go_in_mid_sign_in_do_not_spoil_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked: the alarm, the failures, the accounts, the account. Then it is to be forgiven."""
+    member = MemberFactory()
+    lose(monkeypatch, after=4)
     client = browser()
-    client.raise_request_exception = False
-    answer = with_card(client, member)
-    assert answer.status_code == 503
-    assert answer["Retry-After"]
-    assert User.objects.get(member=member).attempts == 0
+    assert with_card(client, member).status_code == 302
+    assert is_signed_in(client)
+
+
+@pytest.mark.django_db
+def test_without_counters_the_card_host_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = api_keys.make(
+        client=ApiClient.objects.create(name="card host"),
+        scope=ApiKey.Scope.CARD_VERIFICATIONS,
+        days=None,
+        reason="tests",
+        by=StaffFactory(role="Administrator"),
+    )
+    assert isinstance(new, api_keys.NewKey)
+    asked = {
+        "card_number": MemberFactory().card.number,
+        "pin": PIN,
+        "terminal": "ATM-0001",
+        "trace": "112213000001",
+    }
+    lose(monkeypatch)
+    answer = browser().post(
+        "/api/v1/card-verifications",
+        asked,
+        content_type="application/json",
+        headers={"authorization": f"Bearer {new.text}"},
+    )
+    assert (answer.status_code, answer.json()["response_code"]) == (200, "00")
+
+
+# --- Counted in advance -----------------------------------------------------------------------
+
+
+def admitted(purpose: str, address: str, account: str = "") -> throttling.Admission:
+    admission = throttling.admit(purpose, address=address, account=account)
+    assert isinstance(admission, throttling.Admission)
+    return admission
+
+
+def refused(purpose: str, address: str, account: str = "") -> bool:
+    return isinstance(throttling.admit(purpose, address=address, account=account), Refusal)
+
+
+def test_a_place_is_given_up_by_the_last_who_holds_it(settings: Any) -> None:
+    """Two attempts on one account at once: the one that succeeds does not uncount the other."""
+    settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    first, second = (admitted("x", "192.0.2.1", "one") for _ in range(2))
+    first.forgive()
+    assert refused("x", "192.0.2.1", "other")
+    second.forgive()
+    admitted("x", "192.0.2.1", "other")
+
+
+def test_two_at_once_on_an_account_that_has_no_place_are_both_refused(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes while the first one's place is counted and not yet given back."""
+    settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    admitted("x", "192.0.2.1", "one")
+    seen: list[bool] = []
+    forgive = throttling.Admission.forgive
+
+    def meanwhile(admission: throttling.Admission) -> None:
+        if not seen:
+            seen.append(True)
+            seen.append(refused("x", "192.0.2.1", "other"))
+        forgive(admission)
+
+    monkeypatch.setattr(throttling.Admission, "forgive", meanwhile)
+    assert refused("x", "192.0.2.1", "other")
+    assert seen == [True, True]
+    monkeypatch.undo()
+    # And nothing of it is left.
+    admitted("x", "192.0.2.1", "one")
+    assert counters().get("throttle:x:accounts:192.0.2.1") == 1
+
+
+def test_nobody_takes_a_place_for_granted_that_came_after_they_looked(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One counts a place; another on the same account does, too, and is just being refused."""
+    settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    admitted("x", "192.0.2.1", "one")
+    counted, may_go_on = Happening(), Happening()
+    storage, forgive = counters(), throttling.Admission.forgive
+    outcome: list[bool] = []
+
+    class Slow(MemoryStorage):
+        def incr(self, key: str, *args: Any, **options: Any) -> int:
+            value = storage.incr(key, *args, **options)
+            if current_thread() is slow and ":accounts:" in key and not counted.is_set():
+                counted.set()
+                may_go_on.wait(30)
+            return value
+
+    def while_it_is_refused(admission: throttling.Admission) -> None:
+        if current_thread() is not slow:
+            may_go_on.set()
+            slow.join(30)
+        forgive(admission)
+
+    slow = Thread(target=lambda: outcome.append(refused("x", "192.0.2.1", "other")))
+    monkeypatch.setattr(throttling, "counters", Slow)
+    monkeypatch.setattr(throttling.Admission, "forgive", while_it_is_refused)
+    slow.start()
+    assert counted.wait(30)
+    assert refused("x", "192.0.2.1", "other")
+    assert outcome == [True]
+
+
+def test_of_many_at_once_no_more_accounts_than_the_limit_are_let_in(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_ACCOUNT_LIMIT = "1000/hour", "10/hour"
+    gate = Barrier(60)
+
+    def attempt(turn: int) -> str:
+        gate.wait(30)
+        account = f"{turn // 2}"
+        admission = throttling.admit("x", address="2001:db8::1", account=account)
+        return "" if isinstance(admission, Refusal) else account
+
+    with ThreadPoolExecutor(60) as threads:
+        let_in = set(threads.map(attempt, range(60))) - {""}
+    assert len(let_in) <= 10
+
+
+def test_forgiving_what_has_ended_gives_no_credit(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_ACCOUNT_LIMIT = "1/hour", "1/hour"
+    late = admitted("x", "192.0.2.1", "one")
+    counters().reset()
+    late.forgive()
+    admitted("x", "192.0.2.1", "one")
+    assert refused("x", "192.0.2.1", "one")
 
 
 # --- Whose failure it is ----------------------------------------------------------------------
@@ -221,6 +423,41 @@ def test_addresses_of_one_ipv6_64_are_one_source(settings: Any) -> None:
     ]
     assert answers == [200, 200, 200, 429, 429]
     assert try_unknown(9, address="2001:db8:0:2::1").status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_48_of_an_ipv6_address_has_five_shares(settings: Any) -> None:
+    settings.SOURCE_ACCOUNT_LIMIT = "2/hour"
+    addresses = [f"2001:db8:0:{place:x}::1" for place in range(12)]
+    answers = [try_unknown(place, address).status_code for place, address in enumerate(addresses)]
+    assert answers == [200] * 10 + [429] * 2
+    assert try_unknown(99, address="2001:db8:1::1").status_code == 200
+
+
+@pytest.mark.django_db
+def test_failures_from_a_48_are_bounded_too(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_SITE_FACTOR = "2/hour", 3
+    addresses = [f"2001:db8:0:{place:x}::1" for place in range(8)]
+    answers = [try_unknown(1, address).status_code for address in addresses]
+    assert answers == [200] * 6 + [429] * 2
+
+
+@pytest.mark.django_db
+def test_a_64_that_had_its_share_takes_nothing_from_the_others_of_its_48(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT = "2/hour"
+    for _ in range(20):
+        try_unknown(1, address="2001:db8:0:1::1")
+    for place in range(2, 6):
+        answers = [try_unknown(1, address=f"2001:db8:0:{place}::1").status_code for _ in range(2)]
+        assert answers == [200, 200]
+
+
+@pytest.mark.django_db
+def test_successes_cost_a_48_nothing(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT = settings.SOURCE_ACCOUNT_LIMIT = "1/hour"
+    for place in range(9):
+        client = browser(address=f"2001:db8:0:{place:x}::1")
+        assert with_card(client, MemberFactory()).status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -255,72 +492,11 @@ def test_whatever_a_client_forges_its_address_stays(forged: str) -> None:
     assert client_address(request) == "192.0.2.1"
 
 
-def test_source_of_an_ipv4_address_is_the_address() -> None:
-    assert source_of("192.0.2.1") == "192.0.2.1"
-    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") == "2001:db8::/64"
-
-
-# --- The counters in a file -------------------------------------------------------------------
-
-
-@pytest.fixture
-def counters(tmp_path: Path) -> Iterator[FileStorage]:
-    storage = FileStorage(f"counters://{tmp_path / 'throttle.sqlite3'}")
-    yield storage
-    storage._connection().close()
-
-
-def test_file_counts_up_and_down(counters: FileStorage) -> None:
-    assert [counters.incr("key", 60) for _ in range(3)] == [1, 2, 3]
-    assert counters.incr("key", 60, amount=-1) == 2
-    assert (counters.get("key"), counters.get("other")) == (2, 0)
-
-
-def test_counter_in_a_file_ends(counters: FileStorage) -> None:
-    counters.incr("key", -1)
-    assert counters.get("key") == 0
-    assert counters.incr("key", 60) == 1
-
-
-def test_counter_in_a_file_ends_when_it_was_begun_to(counters: FileStorage) -> None:
-    counters.incr("key", 60)
-    end = counters.get_expiry("key")
-    counters.incr("key", 6000)
-    assert counters.get_expiry("key") == end
-    assert time.time() + 50 < end < time.time() + 61
-
-
-def test_ended_counters_leave_the_file(counters: FileStorage) -> None:
-    counters.incr("ended", -1)
-    counters.incr("alive", 60)
-    assert counters.check()
-    assert counters.reset() == 1
-
-
-def test_counter_in_a_file_is_forgotten(counters: FileStorage) -> None:
-    counters.incr("key", 60)
-    counters.clear("key")
-    assert counters.get("key") == 0
-
-
-def test_processes_share_the_counters_of_a_file(tmp_path: Path) -> None:
-    program = (
-        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'\n"
-        "import django; django.setup()\n"
-        "from credentials.throttling import FileStorage\n"
-        f"storage = FileStorage('counters://{tmp_path / 'throttle.sqlite3'}')\n"
-        "print(max(storage.incr('key', 600) for _ in range(200)))\n"
-        "storage._connection().close()\n"
-    )
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    highest = [int(process.communicate(timeout=60)[0]) for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0]
-    assert max(highest) == 600
+def test_an_ipv4_address_is_a_source_an_ipv6_one_is_two() -> None:
+    assert shares_of("192.0.2.1") == (Share("192.0.2.1"),)
+    assert shares_of("2001:db8:0:7::1") == (Share("2001:db8:0:7::/64"), Share("2001:db8::/48", 5))
+    assert shares_of("2001:db8:0:7::1") == shares_of("2001:db8:0:7::ffff:1")
+    assert shares_of("") == (Share(""),)
 
 
 @pytest.mark.parametrize(

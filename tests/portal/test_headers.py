@@ -122,7 +122,7 @@ def test_cookies_are_for_this_host_only_and_out_of_reach_of_scripts() -> None:
             assert morsel["httponly"], name
             assert morsel["samesite"] == "Lax", name
             assert (morsel["path"], morsel["domain"]) == ("/", ""), name
-    assert names == {"__Host-session", "__Host-csrf", "__Host-language"}
+    assert names == {"__Host-session", "__Host-csrf", "__Host-language", "__Host-devices"}
 
 
 @pytest.mark.parametrize("proto", ["http", "", "HTTPS,http"])

@@ -141,7 +141,20 @@ def cluster(folder: Path, *, safe: bool) -> Iterator[int]:
 def redis(folder: Path) -> Iterator[str]:
     """Run a Redis of our own inside the block; give its address as CACHE_URL takes it."""
     port = free_port()
+    with redis_at(port, folder):
+        yield redis_url(port)
+
+
+def redis_url(port: int) -> str:
+    """Return the address of a Redis as CACHE_URL takes it."""
+    return f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def redis_at(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run an empty Redis of our own inside the block; give its process."""
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no"]
-    with running(command, log=folder / "redis.log", ready=lambda: answers(port)):
-        yield f"redis://127.0.0.1:{port}/0"
+    log = folder / "redis.log"
+    with running(command, log=log, ready=lambda: answers(port)) as process:
+        yield process
