@@ -153,7 +153,11 @@ def _close(closure: Closure, who: str, source: str) -> None:
     pin_reset.locked_card(member)
     Closure.objects.filter(pk=closure.pk).update(state=State.CLOSED, ended_at=Now(), ended_by=who)
     Member.objects.filter(pk=member.pk).update(closed_at=Now())
-    User.objects.filter(member=member).update(is_active=False, password="!", epoch=F("epoch") + 1)
+    User.objects.filter(member=member).update(
+        is_active=False,
+        password="!",  # noqa: S106 no password at all
+        epoch=F("epoch") + 1,
+    )
     Card.objects.filter(member=member).update(
         # As after a re-set in person: no feed brings a PIN back.
         sealed_pin="",

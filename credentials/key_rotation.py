@@ -150,5 +150,5 @@ def _seal_anew(
     )
 
 
-def _record(step: str, **found: int) -> None:
+def _record(step: str, **found: Any) -> None:
     audit.record(Event.Act.KEYS_ROTATED, by=audit.SYSTEM, to=_writes(), step=step, **found)

@@ -12,7 +12,7 @@ from django.db import OperationalError
 
 from credentials import key_rotation, second_factor
 from credentials.key_rotation import Counts, rotate, rows_under
-from credentials.models import Event, SecondFactor
+from credentials.models import ApiClient, CardVerification, Event, SecondFactor
 from members import pins
 from members.models import Card
 from tests.factories import APP_SECRET, PIN, MemberFactory, StaffFactory
@@ -212,6 +212,15 @@ def test_command_says_which_key_may_go(cards: list[Card], settings: Any) -> None
     assert "v1: no row is under it; it may be removed" in said
     assert "V1: no row is under it; it may be removed" in said
     assert "v2: " not in said
+
+
+def test_key_stays_while_the_card_host_may_repeat_a_question(
+    cards: list[Card], settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "en"
+    client = ApiClient.objects.create(name="card host")
+    CardVerification.objects.create(client=client, trace="1", terminal="1", request_digest="x")
+    assert "v1: no row is under it; it may be removed from PIN_KEYS in 30 days" in run()
 
 
 def test_command_says_which_key_must_stay(

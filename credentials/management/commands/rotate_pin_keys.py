@@ -12,7 +12,9 @@ from django.db import DatabaseError
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
+from credentials.card_verification import TRACES_KEPT
 from credentials.key_rotation import Counts, rotate, rows_under
+from credentials.models import CardVerification
 from members.models import Card
 
 SECONDS_BETWEEN_LINES = 2.0
@@ -61,13 +63,16 @@ class Command(BaseCommand):
 
     def _say_whether_it_may_go(self, version: str) -> None:
         left = rows_under(version)
-        self.stdout.write(
-            _("%(version)s: still %(rows)d rows under it; it must stay in PIN_KEYS.")
-            % {"version": version, "rows": left}
-            if left
-            else _("%(version)s: no row is under it; it may be removed from PIN_KEYS.")
-            % {"version": version}
-        )
+        if left:
+            said = _("%(version)s: still %(rows)d rows under it; it must stay in PIN_KEYS.")
+        elif CardVerification.objects.exists():
+            said = _(
+                "%(version)s: no row is under it; it may be removed from PIN_KEYS in %(days)d "
+                "days, when the card host's questions of before are forgotten."
+            )
+        else:
+            said = _("%(version)s: no row is under it; it may be removed from PIN_KEYS.")
+        self.stdout.write(said % {"version": version, "rows": left, "days": TRACES_KEPT.days})
 
 
 def _named(row: Model) -> str:
