@@ -31,7 +31,7 @@ test: setup ## run every test (TEST_DATABASE_URL=postgres://… for PostgreSQL)
 attack: setup ## attack the running portal, and print what held
 	$(PY) -m pytest -q -m attack $(ARGS)
 
-lint: setup ## style, types, import contracts, migrations, translations
+lint: setup ## style, types, import contracts, translations, dependencies, secrets
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -42,7 +42,9 @@ messages: setup ## collect and compile the translations (needs gettext)
 	cd $(CURDIR) && $(PY) manage.py makemessages -l ja --no-location --no-wrap --no-obsolete -i .venv -i var -i tests
 	$(PY) manage.py compilemessages -l ja -i .venv -v 0
 
-lock: setup ## pin the requirements of pyproject.toml, with hashes
+lock: setup ## pin the requirements of pyproject.toml, with hashes; list their licences
 	$(PY) -m pip install --quiet pip-tools
 	$(VENV)/bin/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements/production.txt pyproject.toml
 	$(VENV)/bin/pip-compile -q --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --extra dev -c requirements/production.txt -o requirements/development.txt pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	$(PY) .ci/licences.py --write

@@ -217,6 +217,12 @@ def seal(secret: bytes, user_id: int) -> str:
     return sealing.seal(secret, bound_to=_bound_to(user_id))
 
 
+def reseal(sealed: str, user_id: int) -> str | None:
+    """Return the same secret under the key that writes today; None where it does not open."""
+    secret = _unsealed(sealed, user_id)
+    return None if secret is None else seal(secret, user_id)
+
+
 def _unsealed(sealed: str, user_id: int) -> bytes | None:
     return sealing.unseal(sealed, bound_to=_bound_to(user_id))
 

@@ -9,7 +9,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class NothingTyped(SafeExceptionReporterFilter):
-    """Leaves out all posted values and local variables, in DEBUG as well."""
+    """Leaves out all posted values and local variables, whatever DEBUG says."""
 
     def is_active(self, request: HttpRequest | None) -> bool:
         return True

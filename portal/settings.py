@@ -18,7 +18,10 @@ from portal.environment import BASE_DIR, env, one_of, pin_keys, positive, rate
 
 # --- What every installation says for itself -------------------------------------------------
 
-DEBUG = env.bool("DEBUG", default=False)
+# The environment's DEBUG means plain HTTP, for the demo, and no more than that. Django's own DEBUG
+# stays off whatever anybody sets: its error pages show settings and source to whoever asks.
+PLAIN_HTTP = env.bool("DEBUG", default=False)
+DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY")
 PIN_KEYS = pin_keys(env.str("PIN_KEYS"))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -178,7 +181,7 @@ LANGUAGE_COOKIE_AGE = 365 * 86400
 
 # --- The browser -----------------------------------------------------------------------------
 
-SECURE = not DEBUG
+SECURE = not PLAIN_HTTP
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
 SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
@@ -209,7 +212,7 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 FILE_UPLOAD_HANDLERS: list[str] = []
-# No page of an error shows what was typed, DEBUG or not.
+# No report of an error holds what was typed.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.logs.NothingTyped"
 
 # --- Languages and time ----------------------------------------------------------------------
@@ -230,12 +233,13 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
+        if PLAIN_HTTP
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
-WHITENOISE_AUTOREFRESH = False
+# In the demo from where they are edited, as they are at this moment; otherwise as collected.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = PLAIN_HTTP
+WHITENOISE_MAX_AGE = 0 if PLAIN_HTTP else 60
 
 # --- Logs ------------------------------------------------------------------------------------
 

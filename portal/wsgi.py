@@ -13,7 +13,7 @@ django.setup()
 
 # Where that has not been done, so that a bare checkout serves; and before the application, which
 # looks once, when it starts, for the files there are.
-if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+if not settings.PLAIN_HTTP and not (settings.STATIC_ROOT / "staticfiles.json").exists():
     call_command("collectstatic", interactive=False, verbosity=0)
 
 application = get_wsgi_application()

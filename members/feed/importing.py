@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from django.db import DatabaseError, reset_queries
+from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -96,8 +96,6 @@ def import_feed(path: Path, *, progress: Callable[[Counts], None] = lambda count
                 share = file.tell() / size
                 counts = counts.plus(outcome, rejected=len(rejects), share=share)
                 progress(counts)
-                # With DEBUG on, Django keeps the text of the queries.
-                reset_queries()
     return counts
 
 

@@ -21,7 +21,7 @@ from members.models import Card, Member, User
 
 # Anything that starts with "!" is no password (django.contrib.auth.hashers). Django adds random
 # letters that only its password re-set by mail needs, and there is none here.
-UNUSABLE_PASSWORD = "!"
+UNUSABLE_PASSWORD = "!"  # noqa: S105 see above
 
 MEMBER_FIELDS = ("name", "name_kana", "birth_date", "email", "phone", "balance")
 

@@ -26,10 +26,10 @@ def run(settings: Any) -> Callable[[], str]:
     backend = settings.EMAIL_BACKEND
 
     def demo() -> str:
-        settings.DEBUG = True
+        settings.PLAIN_HTTP = True
         out = StringIO()
         call_command("demo", "--no-serve", stdout=out)
-        settings.DEBUG = False
+        settings.PLAIN_HTTP = False
         # The demo shows mails on the console; here they are looked at.
         settings.EMAIL_BACKEND = backend
         return out.getvalue()
@@ -55,7 +55,7 @@ def try_card(number: str, pin: str) -> Browser:
 
 
 def test_demo_runs_in_debug_only(settings: Any) -> None:
-    assert settings.DEBUG is False
+    assert settings.PLAIN_HTTP is False
     with pytest.raises(CommandError, match="DEBUG"):
         call_command("demo", "--no-serve", stdout=StringIO())
     assert not Member.objects.exists()

@@ -405,7 +405,7 @@ def test_console_resets_the_last_administrator() -> None:
 def test_demo_staff_sign_in_with_what_is_printed(settings: Any) -> None:
     with pytest.raises(CommandError):
         call_command("demo", code=True)
-    settings.DEBUG = True
+    settings.PLAIN_HTTP = True
     out = StringIO()
     call_command("demo", no_serve=True, stdout=out)
     call_command("demo", code=True, stdout=out)

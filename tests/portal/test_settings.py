@@ -106,11 +106,17 @@ def test_example_is_a_working_set_up_for_one_machine(checkout: Path) -> None:
     shutil.copy(ROOT / ".env.example", checkout / ".env")
     code, said = start(checkout, {}, "check")
     assert code == 0, said
-    assert shown(checkout, {}, "DEBUG") == "True"
+    assert shown(checkout, {}, "PLAIN_HTTP") == "True"
 
 
-def test_debug_is_off_unless_switched_on(checkout: Path) -> None:
-    assert shown(checkout, WHOLE, "DEBUG") == "False"
+def test_plain_http_is_off_unless_switched_on(checkout: Path) -> None:
+    assert shown(checkout, WHOLE, "PLAIN_HTTP") == "False"
+
+
+@pytest.mark.parametrize("value", ["on", "True", "1", "yes"])
+def test_no_variable_switches_djangos_debug_on(checkout: Path, value: str) -> None:
+    assert shown(checkout, WHOLE | {"DEBUG": value}, "PLAIN_HTTP") == "True"
+    assert shown(checkout, WHOLE | {"DEBUG": value}, "DEBUG") == "False"
 
 
 def test_policies_have_the_defaults_that_are_written_down(checkout: Path) -> None:

@@ -79,8 +79,10 @@ def set_up(database: Database, folder: Path) -> None:
     manage(env, "collectstatic", "--noinput", "--verbosity", "0")
 
 
-def import_people(env: Mapping[str, str], folder: Path, number: int) -> list[Person]:
-    """Bring in so many made-up members through the feed; their PIN is `PIN`."""
+def import_people(
+    env: Mapping[str, str], folder: Path, number: int, *, pin: str = PIN
+) -> list[Person]:
+    """Bring in so many made-up members through the feed, all with this PIN."""
     people = []
     for _turn in range(number):
         i = next(_numbers)
@@ -92,7 +94,7 @@ def import_people(env: Mapping[str, str], folder: Path, number: int) -> list[Per
         lines.write("member_number,name,name_kana,birth_date,email,phone,card_number,pin\n")
         lines.writelines(
             f"{one.member_number},山田 花子,ヤマダ ハナコ,1983-12-31,{one.email},"
-            f"09012345678,{one.card_number},{PIN}\n"
+            f"09012345678,{one.card_number},{pin}\n"
             for one in people
         )
     manage(env, "import_members", str(feed))

@@ -77,7 +77,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.DEBUG:
+        if not settings.PLAIN_HTTP:
             raise CommandError(
                 "The demo writes made-up members and known passwords into the database. "
                 "It runs only with DEBUG=on."
