@@ -9,6 +9,7 @@ Where the counters are out of reach, StorageError is raised, and nothing that is
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from limits.errors import StorageError
 from credentials.codes import digest
 from credentials.counters import counters, seconds_left
 from credentials.refusals import Refusal, Why
+
+logger = logging.getLogger(__name__)
 
 
 def client_address(request: HttpRequest) -> str:
@@ -143,8 +146,11 @@ def _admit(purpose: str, shares: tuple[Share, ...], account: str) -> Admission |
     counted: list[tuple[str, int]] = []
     places: list[tuple[str, str, int]] = []
 
-    def refuse(key: str) -> Refusal:
+    def refuse(key: str, source: str) -> Refusal:
         Admission(tuple(counted), tuple(places)).forgive()
+        # Once, and not for each of the thousands that may follow.
+        if storage.incr(f"throttle:told:{key}", seconds) == 1:
+            logger.warning("throttled: %s from %s", purpose, source)
         return Refusal(Why.THROTTLED, retry_after=seconds_left(storage, key))
 
     seconds = failures.get_expiry()
@@ -152,7 +158,7 @@ def _admit(purpose: str, shares: tuple[Share, ...], account: str) -> Admission |
         of_source = f"throttle:{purpose}:failures:{share.source}"
         counted.append((of_source, seconds))
         if storage.incr(of_source, seconds) > failures.amount * share.times:
-            return refuse(of_source)
+            return refuse(of_source, share.source)
     seconds = accounts.get_expiry()
     for share in shares if account else ():
         of_account = f"throttle:{purpose}:account:{share.source}:{digest('throttle', account)}"
@@ -164,5 +170,5 @@ def _admit(purpose: str, shares: tuple[Share, ...], account: str) -> Admission |
         if storage.incr(of_account, seconds) > 1:
             taken = storage.incr(of_accounts, seconds, amount=-1)
         if taken > accounts.amount * share.times:
-            return refuse(of_accounts)
+            return refuse(of_accounts, share.source)
     return Admission(tuple(counted), tuple(places))

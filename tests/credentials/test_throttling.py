@@ -80,6 +80,16 @@ def test_failures_on_one_account_are_bounded_for_a_source(settings: Any) -> None
 
 
 @pytest.mark.django_db
+def test_source_that_is_stopped_is_in_the_log_once(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SOURCE_FAILURE_LIMIT = "2/hour"
+    for _turn in range(6):
+        try_unknown(1)
+    lines = [line.getMessage() for line in caplog.records if "throttled" in line.getMessage()]
+    assert lines == ["throttled: sign-in from 203.0.113.7"]
+
+
 def test_ways_in_share_the_share_of_a_source(settings: Any) -> None:
     settings.SOURCE_FAILURE_LIMIT = "2/hour"
     member = MemberFactory(web_id="Hanako1983")
