@@ -90,6 +90,7 @@ def test_source_that_is_stopped_is_in_the_log_once(
     assert lines == ["throttled: sign-in from 203.0.113.7"]
 
 
+@pytest.mark.django_db
 def test_ways_in_share_the_share_of_a_source(settings: Any) -> None:
     settings.SOURCE_FAILURE_LIMIT = "2/hour"
     member = MemberFactory(web_id="Hanako1983")
