@@ -8,7 +8,7 @@ from credentials.models.card_host import ApiClient, ApiKey, CardVerification
 from credentials.models.closure import Closure
 from credentials.models.outbox import OutboxMail
 from credentials.models.pin_reset import PinReset
-from credentials.models.record import Event
+from credentials.models.record import Event, Seal
 from credentials.models.registration import RegistrationRequest
 from credentials.models.second_factor import RecoveryCode, SecondFactor
 from credentials.models.sessions import Session
@@ -26,6 +26,7 @@ __all__ = [
     "PinReset",
     "RecoveryCode",
     "RegistrationRequest",
+    "Seal",
     "SecondFactor",
     "Session",
 ]
