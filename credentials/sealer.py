@@ -47,7 +47,8 @@ def passes() -> Iterator[int]:
         sealed = _seal(since)
         yield len(sealed)
         if len(sealed) == BATCH:
-            since = sealed[-1].at
+            # SQLite compares times as text, where a clock with milliseconds comes before its like.
+            since = sealed[-1].at - timedelta(milliseconds=1)
         elif newest := newest_seal():
             since = newest.sealed_at - LOOK_BACK
 
