@@ -13,8 +13,9 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.conf import settings
 
@@ -38,15 +39,15 @@ def kept_at() -> Path | None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[FileIO]:
     """Open the copy to read its end and append to it, for one process at a time."""
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-    with open(descriptor, "r+b", buffering=0) as file:
+    with FileIO(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield file  # type: ignore[misc]
+        yield file
 
 
-def append(file: BinaryIO, lines: Iterable[Line]) -> None:
+def append(file: FileIO, lines: Iterable[Line]) -> None:
     """Append lines, and return once they are on the disk."""
     text = "".join(f"{canonical(asdict(line))}\n" for line in lines).encode()
     size = file.seek(0, os.SEEK_END)
@@ -57,7 +58,7 @@ def append(file: BinaryIO, lines: Iterable[Line]) -> None:
     os.fsync(file.fileno())
 
 
-def last(file: BinaryIO) -> Line | None:
+def last(file: FileIO) -> Line | None:
     """Return the last whole line; None where there is none."""
     size = file.seek(0, os.SEEK_END)
     much = _AT_FIRST
@@ -73,7 +74,7 @@ def last(file: BinaryIO) -> Line | None:
         much *= 4
 
 
-def _read(file: BinaryIO, begin: int) -> bytes:
+def _read(file: FileIO, begin: int) -> bytes:
     file.seek(begin)
     parts = []
     while part := file.read(1 << 20):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from io import FileIO
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -26,7 +26,7 @@ from credentials.record_copy import Line
 BATCH = 1000
 # How far back a frequent pass looks. No act's transaction is open for so long; a full pass, when
 # the worker starts and each night, finds even those.
-LOOK_BACK = timedelta(minutes=15)
+LOOK_BACK = timedelta(minutes=5)
 # Of PostgreSQL's advisory locks, ours: the letters "seal".
 _LOCK = 0x7365616C
 
@@ -110,7 +110,7 @@ def _wait_for_turn() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def _require_in_step(file: BinaryIO) -> None:
+def _require_in_step(file: FileIO) -> None:
     """Raise OutOfStep where the copy does not end in a seal of this database."""
     line = record_copy.last(file)
     if line is None:
@@ -130,7 +130,7 @@ def _require_in_step(file: BinaryIO) -> None:
         )
 
 
-def _bring_up_to_date(file: BinaryIO) -> None:
+def _bring_up_to_date(file: FileIO) -> None:
     """Append what the copy lacks."""
     line = record_copy.last(file)
     reached = line.position if line else 0

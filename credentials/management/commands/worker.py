@@ -47,7 +47,10 @@ class Sealing:
 
 
 def work(stop: threading.Event) -> None:
-    """Send what is due, seal what is new and tidy up, until `stop` is set; a lost database is waited for."""
+    """Send what is due, seal what is new and tidy up, until `stop` is set.
+
+    A lost database is waited for.
+    """
     tidied, sealing = 0.0, Sealing()
     while not stop.is_set():
         try:
