@@ -140,7 +140,7 @@ def test_codes_tickets_and_verifications_end(
     half_way.post("/admin/login/", {"username": operator.username, "password": PASSWORD})
     with since_the_backup():
         pass
-    assert "3 identity verifications" in after_restore()
+    assert "2 identity verifications" in after_restore()
     client.post("/web-id/register/code/", {"code": code})
     assert not Event.objects.filter(act=Event.Act.CODE_CONFIRMED).exists()
     assert not RegistrationRequest.objects.exclude(code_digest="").exists()
