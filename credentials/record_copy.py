@@ -21,7 +21,7 @@ from django.conf import settings
 
 from credentials.chain import canonical
 
-_AT_FIRST = 64 * 1024
+_AT_FIRST = 8 * 1024
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ def lines(path: Path, *, since: int = 1) -> Iterator[Line]:
             if line and line.position > reached:
                 reached = line.position
                 yield line
+            if not text.endswith(b"\n"):
+                # Still being written: the rest would look like a line of its own.
+                return
 
 
 def _parsed(text: bytes) -> Line | None:

@@ -66,8 +66,8 @@ class Person:
         self.acts.add(act)
         self.distrusted += act in _DISTRUSTED
         if act == Act.SUSPENDED:
-            self._settle(in_a_row=int(event.details["in_a_row"]))
-            until = event.details["until"]
+            self._settle(in_a_row=event.details.get("in_a_row", 1))
+            until = event.details.get("until", IN_PERSON)
             self.suspended_at = event.at
             self.suspended_until = None if until == IN_PERSON else parse_datetime(until)
         elif act in _SUCCESSES | _LIFTED:
@@ -212,8 +212,8 @@ class Applied:
         for prefix, at in since.keys_revoked.items():
             live = ApiKey.objects.filter(prefix=prefix, revoked_at__isnull=True)
             self.counts["api_keys"] += live.update(revoked_at=at)
-        lost = [key for key in since.keys_made if not ApiKey.objects.filter(prefix=key)]
-        if lost := [key for key in lost if key not in since.keys_revoked]:
+        lost = [key for key in since.keys_made if key not in since.keys_revoked]
+        if lost:
             self.for_people["API key lost: make another for the client"] += lost
         if since.pin_keys_rotated:
             self.for_people["PIN keys were rotated: keep the old ones, rotate again"] += ["all"]

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 
-from credentials import audit, chain, record_check, sealer
+from credentials import audit, chain, record_check, record_copy, sealer
 from credentials.models import Event, Seal
 from credentials.record_check import Broken
 
@@ -240,6 +240,14 @@ def test_a_line_that_a_crash_cut_short_is_healed(record: list[Event], copy: Path
     assert copy.read_bytes().startswith(whole[:-cut]), "the copy is only ever appended to"
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
     assert "agrees up to position 10" in verify("--copy", str(copy))
+
+
+def test_a_line_that_is_being_written_ends_the_copy(record: list[Event], copy: Path) -> None:
+    whole = copy.read_bytes()
+    reading = record_copy.lines(copy)
+    copy.write_bytes(whole[:-60])
+    assert [next(reading).position for _turn in range(NUMBER - 1)] == [*range(1, NUMBER)]
+    assert next(reading, None) is None
 
 
 def test_lines_that_are_there_twice_do_no_harm(record: list[Event], copy: Path) -> None:
