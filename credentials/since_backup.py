@@ -102,11 +102,9 @@ class Since:
         self.keys_made: list[str] = []
         self.keys_revoked: dict[str, datetime] = {}
         self.pin_keys_rotated = False
-        self.number = 0
 
     def see(self, event: Event) -> None:
         """Take in the next event, in the order of the chain."""
-        self.number += 1
         if event.act == Act.API_KEY_MADE:
             self.keys_made.append(event.details["key"])
         elif event.act == Act.API_KEY_REVOKED:
