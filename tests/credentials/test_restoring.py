@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def set_new_pin(member: Member, ticket: str) -> None:
 def test_old_sessions_are_refused(client: Browser) -> None:
     member = MemberFactory()
     with_card(client, member)
-    kept = Session.objects.get()
+    kept, cookies = Session.objects.get(), deepcopy(client.cookies)
     with since_the_backup():
         pass
     assert is_signed_in(client)
@@ -119,6 +120,7 @@ def test_old_sessions_are_refused(client: Browser) -> None:
     assert not is_signed_in(client)
     # Nor would its row open, should it come back from anywhere.
     kept.save(force_insert=True)
+    client.cookies = cookies
     assert not is_signed_in(client)
     assert with_card(browser(), member).status_code == 302
 
@@ -208,6 +210,17 @@ def test_failures_since_the_last_success_are_counted() -> None:
         fail(succeeded, 1)
     assert "3 failures counted again" in after_restore()
     assert (user_of(only_failed).failures, user_of(succeeded).failures) == (3, 1)
+
+
+def test_a_failure_that_a_suspension_had_settled_is_not_counted_anew() -> None:
+    """Of parallel attempts, one may be put on record after another one's suspension."""
+    member = MemberFactory()
+    with since_the_backup():
+        fail(member, 5)
+        late: dict[str, Any] = {"by": audit.VISITOR, "whom": member.number, "failures": 4}
+        audit.record(Event.Act.SIGN_IN_FAILED, **late)
+    after_restore()
+    assert user_of(member).failures == 0
 
 
 def test_an_old_pin_opens_nothing() -> None:
