@@ -1,9 +1,15 @@
 """The record: every act writes one line, in the transaction of the act itself.
 
-Only `record` writes here, and nothing in the application changes or deletes a line.
+Only `record` writes here, and nothing in the application changes or deletes a line. After a backup
+was restored, `put_back` writes the lines that the backup lacks as they once were.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.core.management.color import no_style
+from django.db import connection
 
 from credentials.models import Event
 from members.models import Member, User
@@ -37,3 +43,11 @@ def record(act: Event.Act, *, by: str, whom: str = "", source: str = "", **detai
     known. `source`: the client's address. `details`: how; plain values, never a secret.
     """
     Event.objects.create(act=act, by=by, whom=whom, source=source, details=details)
+
+
+def put_back(events: Iterable[Event]) -> None:
+    """Write events under their own numbers, and let new numbers begin after them."""
+    Event.objects.bulk_create(events)
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), [Event]):
+            cursor.execute(statement)

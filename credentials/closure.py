@@ -8,6 +8,8 @@ not given out again; reopening is not possible (domain.md).
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -152,7 +154,21 @@ def _close(closure: Closure, who: str, source: str) -> None:
     member = closure.member
     pin_reset.locked_card(member)
     Closure.objects.filter(pk=closure.pk).update(state=State.CLOSED, ended_at=Now(), ended_by=who)
-    Member.objects.filter(pk=member.pk).update(closed_at=Now())
+    end_membership(member)
+    audit.record(
+        Event.Act.MEMBERSHIP_CLOSED,
+        by=who,
+        whom=member.number,
+        source=source,
+        via=closure.via,
+        certificate=closure.certificate,
+    )
+    mail.queue("membership_closed", member, certificate=int(closure.certificate))
+
+
+def end_membership(member: Member, *, at: datetime | None = None) -> None:
+    """Close every way in, as of now or `at`. In the caller's transaction, which records it."""
+    Member.objects.filter(pk=member.pk).update(closed_at=at or Now())
     User.objects.filter(member=member).update(
         is_active=False,
         password="!",  # noqa: S106 no password at all
@@ -165,12 +181,3 @@ def _close(closure: Closure, who: str, source: str) -> None:
         pin_origin=Card.Origin.IN_PERSON,
     )
     PinReset.objects.filter(card__member=member, ended_at__isnull=True).update(ended_at=Now())
-    audit.record(
-        Event.Act.MEMBERSHIP_CLOSED,
-        by=who,
-        whom=member.number,
-        source=source,
-        via=closure.via,
-        certificate=closure.certificate,
-    )
-    mail.queue("membership_closed", member, certificate=int(closure.certificate))

@@ -231,7 +231,7 @@ def opened(member: Member, by: User) -> IdentityCheck | None:
     """
     checks = IdentityCheck.objects.filter(member=member, by=by, at__gt=Now() - OPEN_FOR)
     latest = checks.order_by("-at", "-pk").first()
-    return latest if latest and latest.passed else None
+    return latest if latest and latest.passed and not latest.ended_at else None
 
 
 def require_permission(permission: str, *, member: Member, by: User, source: str) -> Refusal | None:

@@ -35,6 +35,10 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # Which side this process serves; the other side's addresses are not there.
 SERVE = one_of("SERVE", "both", "members", "staff")
+# The copy of the record, on another machine's storage; empty: none is kept.
+RECORD_COPY = env.str("RECORD_COPY", default="")
+if RECORD_COPY:
+    RECORD_COPY = str(BASE_DIR / RECORD_COPY)
 CALL_CENTRE_PHONE = env.str("CALL_CENTRE_PHONE", default="0120-000-000")
 CALL_CENTRE_HOURS = env.str("CALL_CENTRE_HOURS", default="9:00–21:00")
 

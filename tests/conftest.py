@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 from django.core import mail as django_mail
 from django.core.mail import EmailMessage
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.test import Client
@@ -29,6 +29,27 @@ settings.load_profile("portal")
 
 
 _ROLES = importlib.import_module("credentials.migrations.0002_roles")
+_APPEND_ONLY = importlib.import_module("credentials.migrations.0003_append_only")
+_empty_tables = connection.ops.execute_sql_flush
+
+
+def _empty_append_only_tables_too(statements: list[str]) -> None:
+    """Empty every table after a test with `transaction=True`: the triggers would refuse it.
+
+    Here and nowhere else. They go and come back in one transaction with the emptying, so there is
+    no moment in which a test could run without them.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            for statement in _APPEND_ONLY.dropping(connection.vendor):
+                cursor.execute(statement)
+        _empty_tables(statements)
+        with connection.cursor() as cursor:
+            for statement in _APPEND_ONLY.creating(connection.vendor):
+                cursor.execute(statement)
+
+
+connection.ops.execute_sql_flush = _empty_append_only_tables_too  # type: ignore[method-assign]
 
 
 @receiver(post_migrate, sender=apps.get_app_config("credentials"))

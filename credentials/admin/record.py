@@ -14,7 +14,7 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from credentials import record_export
+from credentials import record_export, sealer
 from credentials.admin.desk import ReadOnly, staff_of
 from credentials.admin.pages import require
 from credentials.admin.uncounted import Uncounted, UncountedList
@@ -53,6 +53,11 @@ class EventAdmin(Uncounted, ReadOnly):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that has the filter."""
         return FilteredEvents
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show up to when the record is sealed."""
+        context = {**(extra_context or {}), "newest_seal": sealer.newest_seal()}
+        return super().changelist_view(request, context)
 
     def get_urls(self) -> list[URLPattern]:
         """Put the export beside the list."""

@@ -132,6 +132,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Seal',
+            fields=[
+                ('position', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('event_id', models.BigIntegerField(unique=True)),
+                ('digest', models.CharField(max_length=64)),
+                ('sealed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                'verbose_name': 'seal',
+                'verbose_name_plural': 'seals',
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
             name='RecoveryCode',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -208,6 +222,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='when')),
                 ('channel', models.CharField(choices=[('phone', 'questions on the phone'), ('hand_off', 'hand-off code'), ('in_person', 'identity document in person')], max_length=12, verbose_name='how')),
                 ('passed', models.BooleanField(verbose_name='passed')),
+                ('ended_at', models.DateTimeField(blank=True, help_text='It opens nothing any more, before its fifteen minutes are over.', null=True, verbose_name='ended at')),
                 ('asked', models.JSONField(blank=True, default=list, verbose_name='asked')),
                 ('answered', models.JSONField(blank=True, default=list, verbose_name='answered')),
                 ('document', models.CharField(blank=True, max_length=32, verbose_name='identity document seen')),

@@ -9,7 +9,7 @@ from credentials.models.closure import Closure
 from credentials.models.decoy import Decoy
 from credentials.models.outbox import OutboxMail
 from credentials.models.pin_reset import PinReset
-from credentials.models.record import Event
+from credentials.models.record import Event, Seal
 from credentials.models.registration import RegistrationRequest
 from credentials.models.second_factor import RecoveryCode, SecondFactor
 from credentials.models.sessions import Session
@@ -28,6 +28,7 @@ __all__ = [
     "PinReset",
     "RecoveryCode",
     "RegistrationRequest",
+    "Seal",
     "SecondFactor",
     "Session",
 ]

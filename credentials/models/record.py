@@ -11,6 +11,8 @@ class Event(models.Model):
     """One line of the record: who did what to whom, when, from where, how.
 
     Append-only, and without foreign keys, so that it outlives what it speaks of. Never a secret.
+    The database itself refuses to change or delete a line (migration 0003). On SQLite a migration
+    that alters this table makes it anew, without the triggers: such a one makes them again.
     """
 
     class Act(models.TextChoices):
@@ -76,3 +78,25 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.act} {self.whom}"
+
+
+class Seal(models.Model):
+    """The place of one event in the chain, and the digest over it and all before it.
+
+    A table of its own, written by the worker (credentials.sealer), so that no act waits for the
+    chain. Append-only like the events.
+    """
+
+    position = models.BigIntegerField(primary_key=True)
+    # No foreign key: where somebody deletes the event, the seal must stay and tell.
+    event_id = models.BigIntegerField(unique=True)
+    digest = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("seal")
+        verbose_name_plural = _("seals")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"seal {self.position} of event {self.event_id}"

@@ -21,6 +21,12 @@ class IdentityCheck(models.Model):
     at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
     channel = models.CharField(_("how"), max_length=12, choices=Channel.choices)
     passed = models.BooleanField(_("passed"))
+    ended_at = models.DateTimeField(
+        _("ended at"),
+        null=True,
+        blank=True,
+        help_text=_("It opens nothing any more, before its fifteen minutes are over."),
+    )
     asked = models.JSONField(_("asked"), default=list, blank=True)
     answered = models.JSONField(_("answered"), default=list, blank=True)
     document = models.CharField(_("identity document seen"), max_length=32, blank=True)

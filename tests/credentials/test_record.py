@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from credentials import audit, record_export
+from credentials import audit, record_export, sealer
 from credentials.models import Event
 from tests.conftest import Browser
 from tests.factories import MemberFactory
@@ -229,3 +229,10 @@ def test_a_look_and_a_search_end_up_in_the_export(
     who = operator.staff.username
     [row] = rows_of(auditor.post(EXPORT, {"people": "", "staff": who, **between}))
     assert (row["member_number"], row["times"]) == (member.number, "2")
+
+
+def test_it_shows_when_it_was_last_sealed(auditor: Browser) -> None:
+    words = "Last sealed at"
+    assert words not in auditor.get(LIST).content.decode()
+    [*_] = sealer.seal_all()
+    assert words in auditor.get(LIST).content.decode()

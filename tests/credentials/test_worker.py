@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core import mail as django_mail
 from django.db import OperationalError
 
-from credentials import mail
+from credentials import audit, mail, sealer
 from credentials.management.commands import worker
-from credentials.models import OutboxMail, RegistrationRequest, Session
+from credentials.models import Event, OutboxMail, RegistrationRequest, Seal, Session
 from tests.clock import time_passes
 from tests.factories import MemberFactory
 from tests.pages import browser, with_card
@@ -71,6 +72,48 @@ def test_worker_waits_for_a_lost_database(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(mail, "send_due", send_due)
     worker.work(Turns(3))
     assert OutboxMail.objects.get().outcome == "sent"
+
+
+def test_worker_seals_what_is_new() -> None:
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    worker.work(Turns(1))
+    assert Seal.objects.count() == 1
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    worker.work(Turns(1))
+    assert Seal.objects.count() == 2
+
+
+def test_no_mail_waits_for_a_copy_of_the_record_that_is_out_of_reach(
+    settings: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.RECORD_COPY = str(tmp_path / "gone" / "record.jsonl")
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    mail.queue("pin_set", MemberFactory())
+    worker.work(Turns(5))
+    assert len(django_mail.outbox) == 1
+    assert not Seal.objects.exists()
+    [told] = [line.getMessage() for line in caplog.records if line.levelname == "ERROR"]
+    assert "not sealed" in told
+
+    (tmp_path / "gone").mkdir()
+    worker.work(Turns(1))
+    assert Seal.objects.count() == 1
+
+
+def test_sealing_begins_anew_after_the_database_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    lost = [True]
+    waiting = sealer.waiting
+
+    def waiting_or_lost(*args: Any) -> Any:
+        if lost:
+            lost.pop()
+            raise OperationalError("canary of the server")
+        return waiting(*args)
+
+    monkeypatch.setattr(sealer, "waiting", waiting_or_lost)
+    worker.work(Turns(2))
+    assert Seal.objects.count() == 1
 
 
 def test_stopped_worker_does_nothing_more() -> None:

@@ -58,8 +58,8 @@ def environment(database: Database, folder: Path, **settings: str) -> dict[str, 
     }
 
 
-def manage(env: Mapping[str, str], *arguments: str) -> None:
-    """Run one management command to its end."""
+def manage(env: Mapping[str, str], *arguments: str) -> str:
+    """Run one management command to its end and return what it said; fail where it exits 1."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -70,6 +70,7 @@ def manage(env: Mapping[str, str], *arguments: str) -> None:
     )
     if done.returncode:
         raise AssertionError(f"manage.py {arguments[0]}: {done.stdout[-4000:]}")
+    return done.stdout
 
 
 def set_up(database: Database, folder: Path) -> None:

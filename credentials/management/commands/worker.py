@@ -1,4 +1,4 @@
-"""`manage.py worker`: sends the outbox, until SIGTERM or Ctrl-C."""
+"""`manage.py worker`: sends the outbox and seals the record, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import Error, close_old_connections
 
-from credentials import card_verification, mail, registration
+from credentials import card_verification, mail, registration, sealer
 from credentials.sessions import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -19,14 +19,42 @@ logger = logging.getLogger(__name__)
 COMPOSERS = {registration.MAIL_KIND: registration.compose}
 PAUSE_SECONDS = 1.0
 TIDY_EVERY_SECONDS = 600.0
+# Where the record's copy is out of reach or out of step, until the next try.
+SEAL_AGAIN_SECONDS = 60.0
+
+
+class Sealing:
+    """The sealer's work, a batch a turn, so that no mail waits for a long one."""
+
+    def __init__(self) -> None:
+        self._passes = sealer.passes()
+        self._rest_until = 0.0
+
+    def turn(self) -> int:
+        """Seal one batch; return how many that were. After any trouble it begins anew."""
+        if time.monotonic() < self._rest_until:
+            return 0
+        try:
+            return next(self._passes)
+        except (sealer.OutOfStep, OSError) as error:
+            self._passes = sealer.passes()
+            self._rest_until = time.monotonic() + SEAL_AGAIN_SECONDS
+            logger.error("record not sealed: %s", error)
+            return 0
+        except Error:
+            self._passes = sealer.passes()
+            raise
 
 
 def work(stop: threading.Event) -> None:
-    """Send what is due and tidy up, until `stop` is set; a lost database is waited for."""
-    tidied = 0.0
+    """Send what is due, seal what is new and tidy up, until `stop` is set.
+
+    A lost database is waited for.
+    """
+    tidied, sealing = 0.0, Sealing()
     while not stop.is_set():
         try:
-            sent = mail.send_due(COMPOSERS)
+            sent, sealed = mail.send_due(COMPOSERS), sealing.turn()
             if time.monotonic() - tidied > TIDY_EVERY_SECONDS or not tidied:
                 SessionStore.clear_expired()
                 registration.forget_old_requests()
@@ -34,16 +62,16 @@ def work(stop: threading.Event) -> None:
                 tidied = time.monotonic()
         except Error as error:
             logger.warning("database out of reach: %s", type(error).__name__)
-            sent = 0
+            sent = sealed = 0
         close_old_connections()
-        if not sent:
+        if not sent and sealed < sealer.BATCH:
             stop.wait(PAUSE_SECONDS)
 
 
 class Command(BaseCommand):
     """Runs `work` in the foreground; any number of workers may run side by side."""
 
-    help = "Sends the outbox, until SIGTERM."
+    help = "Sends the outbox and seals the record, until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()

@@ -1,0 +1,313 @@
+"""The chain of the record: whole under any order, and what somebody changed in it is named.
+
+Whoever has rights on the database can take the triggers down; these tests do what they would do
+then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models.functions import Now
+
+from credentials import audit, chain, record_check, record_copy, sealer
+from credentials.models import Event, Seal
+from credentials.record_check import Broken
+
+pytestmark = pytest.mark.django_db
+APPEND_ONLY = importlib.import_module("credentials.migrations.0003_append_only")
+NUMBER = 9
+
+
+def verify(*arguments: str) -> str:
+    """Return what the command says, also where it fails (and so exits 1)."""
+    said = StringIO()
+    try:
+        call_command("verify_audit", *arguments, stdout=said, stderr=said)
+    except CommandError as error:
+        return str(error)
+    return said.getvalue()
+
+
+@pytest.fixture
+def copy(settings: Any, tmp_path: Path) -> Path:
+    path = tmp_path / "record.jsonl"
+    settings.RECORD_COPY = str(path)
+    return path
+
+
+@pytest.fixture
+def record(copy: Path) -> list[Event]:
+    """A sealed record of nine events, with its copy, which nothing protects any more."""
+    for i in range(1, NUMBER + 1):
+        whom = f"{100000000 + i}"
+        audit.record(Event.Act.NUMBER_TOLD, by="staff:阿部", whom=whom, source="192.0.2.1", check=i)
+    [*_] = sealer.seal_all()
+    with connection.cursor() as cursor:
+        for statement in APPEND_ONLY.dropping(connection.vendor):
+            cursor.execute(statement)
+    assert "whole: positions 1 to 9" in verify("--copy", str(copy))
+    return list(Event.objects.order_by("pk"))
+
+
+def change(event: Event, **changes: Any) -> None:
+    assert Event.objects.filter(pk=event.pk).update(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"details": {"check": 50}},
+        {"details": {"check": 5, "more": None}},
+        {"at": Now() - timedelta(milliseconds=1)},
+        {"source": ""},
+        {"act": Event.Act.MEMBER_SEEN},
+        {"by": "staff:安部"},
+        {"whom": "100000001"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_changed_event_is_named(record: list[Event], copy: Path, changes: dict[str, Any]) -> None:
+    change(record[4], **changes)
+    assert f"BROKEN at position 5, event {record[4].pk}: the event was changed" in verify()
+    [column] = changes
+    said = verify("--copy", str(copy))
+    assert f"position 5, event {record[4].pk}: the event was changed" in said
+    assert f"another {column}." in said
+
+
+def test_the_last_event_changed(record: list[Event]) -> None:
+    change(record[-1], details={})
+    assert f"BROKEN at position 9, event {record[-1].pk}" in verify()
+
+
+def test_a_deleted_event_is_named(record: list[Event]) -> None:
+    Event.objects.filter(pk=record[4].pk).delete()
+    assert f"BROKEN at position 5, event {record[4].pk}: missing" in verify()
+
+
+def test_an_event_deleted_with_its_seal_leaves_a_gap(record: list[Event], copy: Path) -> None:
+    Event.objects.filter(pk=record[4].pk).delete()
+    Seal.objects.filter(event_id=record[4].pk).delete()
+    assert "BROKEN at position 5: no seal: the next one is at 6" in verify()
+    assert f"position 5, event {record[4].pk}: no seal" in verify("--copy", str(copy))
+
+
+def test_a_record_cut_off_at_its_end_shows_in_the_copy_alone(
+    record: list[Event], copy: Path
+) -> None:
+    for event in record[-2:]:
+        Event.objects.filter(pk=event.pk).delete()
+        Seal.objects.filter(event_id=event.pk).delete()
+    assert "whole: positions 1 to 7" in verify()
+    said = verify("--copy", str(copy))
+    assert f"BROKEN at position 8, event {record[7].pk}: cut off" in said
+    assert "the database ends at 7, the copy goes on to 9" in said
+    # Nothing new takes the place of what was cut off.
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    with pytest.raises(sealer.OutOfStep, match="goes on to position 9"):
+        next(sealer.passes())
+    assert "cut off" in verify("--copy", str(copy))
+
+
+def test_two_swapped_events_are_named(record: list[Event]) -> None:
+    one, other = record[2], record[3]
+    for event, with_ in ((one, other), (other, one)):
+        values = {name: getattr(with_, name) for name in ("at", "whom", "details")}
+        change(event, **values)
+    assert f"BROKEN at position 3, event {one.pk}" in verify()
+
+
+def test_two_swapped_seals_are_named(record: list[Event], copy: Path) -> None:
+    one, other = record[2], record[3]
+    Seal.objects.filter(position=3).update(event_id=0)
+    Seal.objects.filter(position=4).update(event_id=one.pk)
+    Seal.objects.filter(position=3).update(event_id=other.pk)
+    expected = f"BROKEN at position 3, event {other.pk}: order changed"
+    assert f"{expected}: event {one.pk} was sealed here" in verify()
+    assert f"{expected}: the copy has event {one.pk} here" in verify("--copy", str(copy))
+
+
+def test_a_changed_seal_is_named(record: list[Event], copy: Path) -> None:
+    Seal.objects.filter(position=5).update(digest="0" * 64)
+    said = f"BROKEN at position 5, event {record[4].pk}: its seal was changed"
+    assert said in verify()
+    assert said in verify("--copy", str(copy))
+
+
+def test_a_chain_made_anew_shows_in_the_copy_alone(record: list[Event], copy: Path) -> None:
+    change(record[4], whom="100000001")
+    Seal.objects.filter(position__gte=5).delete()
+    copied = copy.read_bytes()
+    copy.unlink()
+    [*_] = sealer.seal_all()
+    copy.write_bytes(copied)
+    assert "whole: positions 1 to 9" in verify()
+    said = verify("--copy", str(copy))
+    assert f"position 5, event {record[4].pk}: the event was changed" in said
+    with pytest.raises(sealer.OutOfStep, match="differ at position 9"):
+        next(sealer.passes())
+
+
+def test_a_time_that_is_none_is_named_too(record: list[Event]) -> None:
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE credentials_event SET at = '2026-13-45 00:00' WHERE id = %s", [record[4].pk]
+            )
+        assert f"BROKEN at position 5, event {record[4].pk}: the event was changed" in verify()
+
+
+def test_the_walk_may_begin_later(record: list[Event]) -> None:
+    change(record[4], details={})
+    assert "whole: positions 6 to 9" in verify("--from", "6")
+    assert "BROKEN at position 5" in verify("--from", "5")
+    assert "BROKEN at position 19: there is no such seal" in verify("--from", "20")
+
+
+def test_an_event_put_in_later_is_sealed_last(record: list[Event]) -> None:
+    Event.objects.create(act=Event.Act.NUMBER_TOLD, by="x", at=record[0].at)
+    assert "whole: positions 1 to 10" in verify()
+
+
+def test_what_waits_is_sealed_before_the_walk() -> None:
+    assert "whole: positions 1 to 0" in verify()
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    assert "whole: positions 1 to 1" in verify()
+
+
+def test_the_digest_is_the_same_on_both_databases() -> None:
+    """Of every column, in one form: this one, wherever it was stored."""
+    event = Event.objects.create(
+        at=datetime(2026, 2, 3, 4, 5, 6, 789000, tzinfo=UTC),
+        act=Event.Act.NUMBER_TOLD,
+        by="staff:阿部",
+        whom="123456789",
+        source="2001:db8::1",
+        details={"reason": "回線\n", "check": 7, "b": [True, None], "a": {"z": 1, "y": 2}},
+    )
+    event.refresh_from_db()
+    plain = {**chain.plain(event), "id": 1}
+    assert plain["at"] == "2026-02-03T04:05:06.789000+00:00"
+    assert set(plain) == {field.attname for field in Event._meta.concrete_fields}
+    assert chain.digest(chain.BEGINNING, 1, plain) == (
+        "a6e0c5c7c867a11023c841859d0841433877668ca98f28288ec8d5f1a0d43b63"
+    )
+
+
+def test_the_walk_goes_page_by_page(
+    record: list[Event], monkeypatch: pytest.MonkeyPatch, copy: Path
+) -> None:
+    monkeypatch.setattr(record_check, "PAGE", 2)
+    assert [step.position for step in record_check.check(copy=copy)] == [2, 4, 6, 8, 9]
+    change(record[1], details={})
+    [broken] = record_check.check()
+    assert isinstance(broken, Broken)
+    assert broken.position == 2
+
+
+# --- The copy -------------------------------------------------------------------------------
+
+
+def positions(copy: Path) -> list[int]:
+    return [json.loads(line)["position"] for line in copy.read_text().splitlines()]
+
+
+def test_the_copy_has_every_sealed_event(record: list[Event], copy: Path) -> None:
+    assert positions(copy) == [*range(1, NUMBER + 1)]
+    lines = [json.loads(line) for line in copy.read_text().splitlines()]
+    assert [line["event"] for line in lines] == [chain.plain(event) for event in record]
+    assert [line["digest"] for line in lines] == [
+        seal.digest for seal in Seal.objects.order_by("position")
+    ]
+    assert copy.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("cut", [1, 2, 60])
+def test_a_line_that_a_crash_cut_short_is_healed(record: list[Event], copy: Path, cut: int) -> None:
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:-cut])
+    next(sealer.passes())
+    assert copy.read_bytes().startswith(whole[:-cut]), "the copy is only ever appended to"
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    assert "agrees up to position 10" in verify("--copy", str(copy))
+
+
+def test_a_line_that_is_being_written_ends_the_copy(record: list[Event], copy: Path) -> None:
+    whole = copy.read_bytes()
+    reading = record_copy.lines(copy)
+    copy.write_bytes(whole[:-60])
+    assert [next(reading).position for _turn in range(NUMBER - 1)] == [*range(1, NUMBER)]
+    assert next(reading, None) is None
+
+
+def test_lines_that_are_there_twice_do_no_harm(record: list[Event], copy: Path) -> None:
+    lines = copy.read_bytes().splitlines(keepends=True)
+    copy.write_bytes(b"".join([*lines[:6], *lines[3:]]))
+    assert "agrees up to position 9" in verify("--copy", str(copy))
+
+
+def test_a_line_that_is_not_there_is_named(record: list[Event], copy: Path) -> None:
+    lines = copy.read_bytes().splitlines(keepends=True)
+    copy.write_bytes(b"".join([*lines[:4], *lines[5:]]))
+    said = verify("--copy", str(copy))
+    assert f"BROKEN at position 5, event {record[4].pk}: the copy has no line for it" in said
+
+
+def test_a_copy_that_was_away_gets_what_it_missed(record: list[Event], copy: Path) -> None:
+    lines = copy.read_bytes().splitlines(keepends=True)
+    copy.write_bytes(b"".join(lines[:4]))
+    next(sealer.passes())
+    assert positions(copy) == [*range(1, NUMBER + 1)]
+
+
+def test_nothing_is_sealed_while_the_copy_is_out_of_reach(settings: Any, tmp_path: Path) -> None:
+    settings.RECORD_COPY = str(tmp_path / "gone" / "record.jsonl")
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    with pytest.raises(OSError, match="gone"):
+        next(sealer.passes())
+    assert not Seal.objects.exists()
+    (tmp_path / "gone").mkdir()
+    assert next(sealer.passes()) == 1
+
+
+def test_a_copy_that_cannot_be_read_fails_the_check() -> None:
+    assert "cannot be read" in verify("--copy", "/nowhere/at/all")
+
+
+# --- Sealing --------------------------------------------------------------------------------
+
+
+def test_batches_and_late_comers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What committed late has a lower number and an earlier time; it is sealed where it comes."""
+    monkeypatch.setattr(sealer, "BATCH", 2)
+    for _turn in range(5):
+        audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    sealing = sealer.passes()
+    assert [next(sealing) for _turn in range(4)] == [2, 2, 1, 0]
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealer.LOOK_BACK / 2)
+    assert next(sealing) == 1
+    # Older than any act takes: the next full pass has it.
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealer.LOOK_BACK * 2)
+    assert next(sealing) == 0
+    assert next(sealer.passes()) == 1
+    assert "whole: positions 1 to 7" in verify()
+
+
+def test_a_frequent_pass_reads_by_the_index_on_time(
+    django_assert_max_num_queries: Callable[..., Any],
+) -> None:
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    sealing = sealer.passes()
+    next(sealing)
+    with django_assert_max_num_queries(2):
+        next(sealing)
