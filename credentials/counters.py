@@ -18,8 +18,6 @@ from typing import TypeVar
 from django.conf import settings
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage, Storage
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +188,6 @@ def in_redis(address: str) -> Storage:
         wrap_exceptions=True,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
     )
 
 

@@ -255,8 +255,9 @@ def test_staff_lift_a_passing_suspension_for_a_reason(role: str, deliver: Delive
         suspension.reinstate(user_of(member), by=staff, reason=reason, source="192.0.2.1") is None
     )
     assert not in_force(member)
-    assert with_card(browser(), member).status_code == 302
-    assert with_web_id(browser(), member).status_code == 302
+    device = browser()
+    assert with_card(device, member).status_code == 302
+    assert with_web_id(device, member).status_code == 302
     event = Event.objects.get(act=Event.Act.REINSTATED)
     assert (event.by, event.whom, event.source, event.details) == (
         f"staff:{staff.username}",

@@ -406,11 +406,13 @@ def test_of_many_at_once_no_more_accounts_than_the_limit_are_let_in(settings: An
 
 def test_forgiving_what_has_ended_gives_no_credit(settings: Any) -> None:
     settings.SOURCE_FAILURE_LIMIT, settings.SOURCE_ACCOUNT_LIMIT = "1/hour", "1/hour"
-    late = admitted("x", "192.0.2.1", "one")
-    counters().reset()
-    late.forgive()
-    admitted("x", "192.0.2.1", "one")
-    assert refused("x", "192.0.2.1", "one")
+    for account in ("", "one"):
+        late = admitted("x", "192.0.2.1", account)
+        counters().reset()
+        late.forgive()
+        admitted("x", "192.0.2.1", account)
+        assert refused("x", "192.0.2.1", account)
+        counters().reset()
 
 
 # --- Whose failure it is ----------------------------------------------------------------------

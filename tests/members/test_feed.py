@@ -166,7 +166,8 @@ def test_new_card_number_replaces_the_old_one_and_ends_sessions(feed: Path) -> N
     assert (changed.pk, changed.number) == (card.pk, card_number(8))
     assert not changed.has_pin
     assert changed.pin_set_at is None
-    assert User.objects.get().epoch == 1
+    user = User.objects.get()
+    assert (user.epoch, user.device_epoch) == (1, 1)
 
 
 def test_new_card_number_takes_the_pin_of_its_line(feed: Path) -> None:
@@ -176,7 +177,8 @@ def test_new_card_number_takes_the_pin_of_its_line(feed: Path) -> None:
 
     card = Card.objects.get()
     assert pins.matches(card.sealed_pin, PIN, card_number=card_number(8))
-    assert User.objects.get().epoch == 1
+    user = User.objects.get()
+    assert (user.epoch, user.device_epoch) == (1, 1)
 
 
 def test_card_number_that_its_member_gave_up_can_go_to_another(feed: Path) -> None:

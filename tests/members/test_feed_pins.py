@@ -68,7 +68,8 @@ def test_other_pin_of_the_feed_replaces_its_own_and_ends_sessions(feed: Path) ->
 
     assert has_pin(PIN)
     assert not has_pin("1111")
-    assert User.objects.get().epoch == 1
+    user = User.objects.get()
+    assert (user.epoch, user.device_epoch) == (1, 1)
 
 
 @pytest.mark.django_db
