@@ -35,7 +35,7 @@ _SYSTEMS = {
     "Ubuntu": "Linux",
     "Windows": "Windows",
 }
-_KINDS = ("Mobile", "iOS", "UI/WKWebView", "WebView")
+_KINDS = frozenset({"Mobile", "iOS", "UI/WKWebView", "WebView"})
 
 
 def in_words(user_agent: object) -> str:
@@ -56,6 +56,4 @@ def in_words(user_agent: object) -> str:
 
 def _without_kind(family: str) -> str:
     """Return "Safari" for "Mobile Safari UI/WKWebView"."""
-    for kind in _KINDS:
-        family = family.removeprefix(f"{kind} ").removesuffix(f" {kind}")
-    return family
+    return " ".join(word for word in family.split() if word not in _KINDS)

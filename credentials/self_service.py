@@ -159,7 +159,8 @@ class Disown(OwnPage, TemplateView):
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         sign_in = self.sign_in()
         stops = sign_ins.secrets_of(sign_in, user=self.user)
-        return super().get_context_data(sign_in=sign_in, **Disowned.words(stops), **context)
+        page = {**context, "sign_in": sign_in, **Disowned.words(stops)}
+        return super().get_context_data(**page)
 
 
 @method_decorator([login_not_required, never_cache], name="dispatch")
