@@ -85,7 +85,8 @@ class CardChange(NamedTuple):
 class Change(NamedTuple):
     """What a line changes about how a member is reached or signs in: it ends the open sessions.
 
-    `old_email` is the address until now, None where it stays; `card`: another card or PIN.
+    `member` knows who it is and no more. `old_email` is the address until now, None where it
+    stays; `card`: another card or PIN.
     """
 
     member: Member
@@ -151,9 +152,8 @@ class Plan:
         fields = {name: getattr(entry, name) for name in MEMBER_FIELDS}
         if not entry.says_balance:
             fields["balance"] = row.balance
-        member = Member(id=row.id, number=row.number, **fields)
         if any(getattr(row, name) != value for name, value in fields.items()):
-            self.members.append(member)
+            self.members.append(Member(id=row.id, number=row.number, **fields))
             self.updated.add(entry.line)
         if row.user_id is None:
             self.new_users.append(new_user(row.id))
@@ -161,7 +161,7 @@ class Plan:
         if row.card_id is None:
             self.new_cards.append(new_card(row.id, entry, self._sealed(entry)))
             self.updated.add(entry.line)
-        self._sign_out(entry, row, member, card=self._compare_card(entry, row))
+        self._sign_out(entry, row, card=self._compare_card(entry, row))
 
     def _compare_card(self, entry: Entry, row: Row) -> bool:
         """Plan what differs about the card; whether it takes a PIN that signed in away."""
@@ -178,12 +178,13 @@ class Plan:
                 return bool(row.sealed_pin)
         return False
 
-    def _sign_out(self, entry: Entry, row: Row, member: Member, *, card: bool) -> None:
+    def _sign_out(self, entry: Entry, row: Row, *, card: bool) -> None:
         """Plan the end of the open sessions where the card or the address is another one."""
         # As two addresses are compared when a code is mailed (credentials.registration).
-        moved = plain_email(row.email) != plain_email(entry.email)
+        moved = row.email != entry.email and plain_email(row.email) != plain_email(entry.email)
         if (card or moved) and row.user_id:
             self.users_to_sign_out.append(row.user_id)
+            member = Member(id=row.id, number=row.number)
             self.changes.append(Change(member, row.email if moved else None, card))
 
     def _change_card(self, entry: Entry, row: Row, sealed: str | None) -> None:

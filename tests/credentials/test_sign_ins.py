@@ -206,7 +206,7 @@ def test_page_is_never_stored() -> None:
 def test_top_page_and_help_lead_there() -> None:
     client = signed_in(MemberFactory())
     assert client.get("/").content.decode().count(f'href="{HERE}') == 2
-    assert f'href="{HERE}"' in browser().get("/help/").content.decode()
+    assert f'href="/login/?next={HERE}"' in browser().get("/help/").content.decode()
 
 
 def statements_about_the_record(client: Browser) -> list[str]:
