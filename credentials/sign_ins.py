@@ -18,8 +18,9 @@ from typing import Any
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
+from django.db.models.lookups import Exact
 from django.utils.timezone import localdate
 
 from credentials import audit, browsers, mail, suspension
@@ -74,12 +75,12 @@ class History:
 
 def history(*, member: Member, session: SessionBase) -> History:
     """Return what the record says of the last 90 days; `session`: the one that is looking."""
-    of_member = _recorded(member).filter(at__gt=Now() - SHOWN_FOR).order_by("-at")
-    signed_in = of_member.filter(kind=Event.Act.SIGNED_IN).values_list("pk", "at", "details")
-    failed = of_member.filter(kind=Event.Act.SIGN_IN_FAILED).values_list("at", flat=True)
-    rows = list(signed_in[: SHOWN_AT_MOST + 1])
+    shown = Q(at__gt=Now() - SHOWN_FOR)
+    signed_in = _recorded(member, Event.Act.SIGNED_IN).filter(shown).order_by("-at")
+    failed = _recorded(member, Event.Act.SIGN_IN_FAILED).filter(shown).order_by("-at")
+    rows = list(signed_in.values_list("pk", "at", "details")[: SHOWN_AT_MOST + 1])
     this = _this(rows, session)
-    moments = list(failed[:FAILED_AT_MOST])
+    moments = list(failed.values_list("at", flat=True)[:FAILED_AT_MOST])
     return History(
         sign_ins=[_sign_in(*row, is_this=row[0] == this) for row in rows[:SHOWN_AT_MOST]],
         failed=[FailedDay(day, len(list(at))) for day, at in groupby(moments, localdate)],
@@ -90,18 +91,19 @@ def history(*, member: Member, session: SessionBase) -> History:
 
 def find(*, member: Member, pk: int) -> SignIn | None:
     """Return this one of the member's own sign-ins; None where it is not one."""
-    found = _recorded(member).filter(pk=pk, kind=Event.Act.SIGNED_IN)
+    found = _recorded(member, Event.Act.SIGNED_IN).filter(pk=pk)
     row = found.values_list("pk", "at", "details").first()
     return _sign_in(*row) if row else None
 
 
-def _recorded(member: Member) -> QuerySet[Event]:
-    """Return the record about the member, with the act as `kind`.
+def _recorded(member: Member, act: Event.Act) -> QuerySet[Event]:
+    """Return what is on record of this act about the member.
 
-    As an expression, so that no database takes the index of that act, which holds everybody's
-    sign-ins, for the better one than that of the member.
+    The act is compared as an expression, so that no database takes the index of the act, which
+    holds everybody's sign-ins, for a better one than that of the member.
     """
-    return Event.objects.filter(whom=audit.name_of(member)).alias(kind=Coalesce("act", Value("")))
+    this_act = Exact(Coalesce("act", Value("")), act)
+    return Event.objects.filter(this_act, whom=audit.name_of(member))
 
 
 def _sign_in(pk: int, at: datetime, details: dict[str, Any], *, is_this: bool = False) -> SignIn:
