@@ -60,15 +60,19 @@ def queue(kind: str, member: Member | None = None, **context: datetime | str | i
 
 
 def compose_notice(mail: OutboxMail) -> Letter | None:
-    """Write a notice to the member's registered address, in the language they last used."""
+    """Write a notice to the member's registered address, in the language they last used.
+
+    Queued with `to`, it goes there instead: to the address that was registered until now.
+    """
     member = mail.member
-    if member is None or not member.email:
+    to = mail.context.get("to") or (member.email if member else "")
+    if member is None or not to:
         return None
     user = User.objects.get(member=member)
     context = {"name": member.name, "last_four": member.card.last_four, "at": mail.queued_at}
     for name, value in mail.context.items():
         context[name] = _datetime_or_same(value)
-    return Letter(member.email, user.language, mail.kind, context)
+    return Letter(to, user.language, mail.kind, context)
 
 
 def _datetime_or_same(value: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -111,7 +111,7 @@ def compose(queued: OutboxMail) -> mail.Letter | None:
     if queued.tries == 1 and not _may_mail(request):
         return None
     letter = mail.Letter(user.member.email, request.language, "", {"name": user.member.name})
-    if hasattr(user.member, "web_id"):
+    if hasattr(user.member, "web_id") and not user.web_id_is_stopped:
         return _letter(letter, "registration_has_web_id")
     if not User.objects.filter(not_suspended(), pk=user.pk).exists():
         return _letter(letter, "registration_suspended")
@@ -207,10 +207,11 @@ def registrant(session: SessionBase) -> User | None:
         return None
     may = User.objects.filter(
         not_suspended(),
+        # None yet, or one whose password was stopped (credentials.sign_ins).
+        Q(member__web_id__isnull=True) | Q(password__startswith=UNUSABLE_PASSWORD_PREFIX),
         is_active=True,
         epoch=request.epoch,
         member__number=request.member_number,
-        member__web_id__isnull=True,
     )
     return may.select_related("member__card").first()
 
@@ -240,7 +241,8 @@ def register(*, web_id: str, password: str, session: SessionBase, source: str) -
             chosen = {"password": encoded, "language": request.language}
             if not account.update(epoch=F("epoch") + 1, **chosen):
                 return REFUSED
-            WebID.objects.create(member=user.member, name=web_id)
+            chosen_name = {"name": web_id, "registered_at": Now()}
+            WebID.objects.update_or_create(member=user.member, defaults=chosen_name)
             audit.record(
                 Event.Act.WEB_ID_REGISTERED,
                 by=audit.MEMBER,

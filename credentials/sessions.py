@@ -8,7 +8,7 @@ out, when its row goes. Staff have limits of their own.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -199,6 +199,23 @@ def start_over(session: SessionBase, **noted: Any) -> None:
     for name, value in noted.items():
         session[name] = value
     session.create()
+
+
+def opened_at(session: SessionBase) -> datetime | None:
+    """Return when this session was opened; None where it is not stored."""
+    stored = models.Session.objects.filter(key=session.session_key)
+    return stored.values_list("opened_at", flat=True).first()
+
+
+def others_open(session: SessionBase, user: User) -> int:
+    """Return how many sessions of the user's are open now, by the database's clock, beside this."""
+    live = models.Session.objects.alias(idle_since=_idle_since(), open_since=_open_since()).filter(
+        user=user, last_seen_at__gt=F("idle_since"), opened_at__gt=F("open_since")
+    )
+    others = live.exclude(key=session.session_key).values_list("data", flat=True)
+    # The row of a session that an epoch has ended stays until it is seen or tidied away.
+    good = user.get_session_auth_hash()
+    return sum(json.loads(data).get(HASH_SESSION_KEY) == good for data in others)
 
 
 def keep_session(session: SessionBase, user: User) -> None:

@@ -2,13 +2,14 @@
 
 It passes with time by itself: whether somebody is suspended is a question about time, never a
 job. The third in a row without a sign-in between stays until staff lift it in person, or the PIN
-is re-set (domain.md, rule 5; design.md, policies).
+is re-set (domain.md, rule 5; design.md, policies). So does the one that the member asked for, by
+disowning a sign-in (credentials.sign_ins).
 """
 
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -73,6 +74,40 @@ def ends_only_in_person(user: User) -> bool:
     return user.suspended_at is not None and user.suspended_until is None
 
 
+def until_in_person() -> dict[str, object]:
+    """Return the changes that suspend a user at once, until it is lifted in person.
+
+    The open sessions end by it, and no device counts as known any more.
+    """
+    return {
+        "attempts_cleared": F("attempts"),
+        "epoch": F("epoch") + 1,
+        "device_epoch": F("device_epoch") + 1,
+        "suspended_at": Now(),
+        "suspended_until": None,
+    }
+
+
+def reported(*, number: str, since: str) -> Exists:
+    """Return the condition that the member asked for the suspension, by disowning a sign-in.
+
+    `number`, `since`: the fields of the outer query with the member number and `suspended_at`.
+    """
+    disowned = Event.objects.filter(
+        whom=OuterRef(number),
+        act=Event.Act.SIGN_IN_DISOWNED,
+        # Recorded in the same transaction, after the suspension.
+        at__gte=OuterRef(since),
+    )
+    return Exists(disowned)
+
+
+def is_reported(user: User) -> bool:
+    """Whether this suspension is one that the member asked for."""
+    reported_one = reported(number="member__number", since="suspended_at")
+    return User.objects.filter(reported_one, pk=user.pk, suspended_until__isnull=True).exists()
+
+
 def permission_to_lift(user: User) -> str:
     """Return the permission that lifting this user's suspension takes."""
     kind = "reinstate_member_in_person" if ends_only_in_person(user) else "reinstate_member"
@@ -124,5 +159,11 @@ def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal
             reason=reason.strip(),
         )
         if user.member:
-            mail.queue("reinstated", user.member)
+            card = getattr(user.member, "card", None)
+            mail.queue(
+                "reinstated",
+                user.member,
+                no_pin=int(card is None or not card.has_pin),
+                no_password=int(user.web_id_is_stopped),
+            )
     return None

@@ -16,6 +16,10 @@ urlpatterns = [
     path("pin/done/", views.PinDoneView.as_view(), name="pin_done"),
     path("pin/prepare/", self_service.PreparePin.as_view(), name="pin_prepare"),
     path("hand-off/", self_service.HandOff.as_view(), name="hand_off"),
+    path("sign-ins/", self_service.SignIns.as_view(), name="sign_ins"),
+    path("sign-ins/not-me/", self_service.Disown.as_view(), name="disown_any"),
+    path("sign-ins/<int:sign_in>/not-me/", self_service.Disown.as_view(), name="disown"),
+    path("sign-ins/reported/", self_service.Disowned.as_view(), name="disowned"),
     path("closure/", self_service.Closing.as_view(), name="closure"),
     path("help/", views.PlainPage.as_view(template_name="credentials/help.html"), name="help"),
 ]

@@ -147,6 +147,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.username or f"member {self.member_id}"
 
     @property
+    def web_id_is_stopped(self) -> bool:
+        """Whether there is a Web-ID whose password was stopped: it must be registered anew."""
+        return hasattr(self.member, "web_id") and not self.has_usable_password()
+
+    @property
     def failures(self) -> int:
         """Consecutive failures to sign in, both ways together."""
         return self.attempts - self.attempts_cleared

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
@@ -56,5 +57,6 @@ class MemberPage(TemplateView):
             web_id=getattr(member, "web_id", None),
             this_sign_in=_sign_in(user.sign_in_at, user.sign_in_way),
             previous_sign_in=_sign_in(user.previous_sign_in_at, user.previous_sign_in_way),
+            call_centre_phone=settings.CALL_CENTRE_PHONE,
             **context,
         )

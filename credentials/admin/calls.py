@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
 
 from credentials import telling, verification
@@ -34,7 +33,7 @@ class _OnPhone(DeskPage):
             return refusal or Refusal(verification.Why.REFUSED)
         messages.success(
             self.request,
-            say("Verified. The member is open to you until %(until)s.")
+            _("Verified. The member is open to you until %(until)s.")
             % {"until": clock_time(open_until(check))},
         )
         return redirect("admin:members_member_change", self.member.pk)

@@ -56,13 +56,14 @@ def suspended_now() -> Any:
 
 
 def rows_of(page: Page[User], staff: User) -> list[Row]:
-    """Return a page of the work list, with what the record says of each one's last failure."""
+    """Return a page of the work list, with why, by the record: the last failure, or the member."""
     failed = Event.objects.filter(
         whom=OuterRef("number"), act__in=[Event.Act.SIGN_IN_FAILED, Event.Act.CARD_REFUSED]
     ).order_by("-at", "-pk")
     members = Member.objects.filter(pk__in=[user.member_id for user in page]).annotate(
         failed_from=Subquery(failed.values("source")[:1]),
         failed_way=Subquery(failed.values("details__way")[:1]),
+        reported=suspension.reported(number="number", since="user__suspended_at"),
     )
     of = {member.pk: member for member in members}
     return [_row(user, of[user.member_id], staff) for user in page]  # type: ignore[index]
@@ -70,14 +71,16 @@ def rows_of(page: Page[User], staff: User) -> list[Row]:
 
 def _row(user: User, member: Any, staff: User) -> Row:
     way = str(member.failed_way or "")
+    label = str(Way(way).label) if way in Way.values else ""
     in_person = suspension.ends_only_in_person(user)
+    reported = in_person and member.reported
     return Row(
         pk=member.pk,
         number=masked_number(member.number),
         name=masked_name(member.name),
         since=local_time(user.suspended_at) if user.suspended_at else "",
-        why=str(Way(way).label) if way in Way.values else "",
-        source=member.failed_from or "",
+        why=str(_("the member: “this wasn't me”")) if reported else label,
+        source="" if reported else member.failed_from or "",
         until=local_time(user.suspended_until) if user.suspended_until else "",
         in_person=in_person,
         in_a_row=user.suspensions,
@@ -146,7 +149,11 @@ class Reinstate(DeskPage):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         in_person = suspension.ends_only_in_person(self.member.user)
-        page = super().get_context_data(in_person_only=in_person, **context)
+        page = super().get_context_data(
+            in_person_only=in_person,
+            reported=suspension.is_reported(self.member.user),
+            **context,
+        )
         check = self.check
         if in_person and not (check and check.channel == suspension.verification.Channel.IN_PERSON):
             page["must_verify"] = True

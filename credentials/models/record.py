@@ -29,6 +29,8 @@ class Event(models.Model):
         WEB_ID_REGISTERED = "web_id_registered", _("Web-ID registered")
         PIN_RESET_STARTED = "pin_reset_started", _("PIN re-set started")
         PIN_SET = "pin_set", _("PIN set by the member")
+        ADDRESS_CHANGED = "address_changed", _("email address changed by the feed")
+        CARD_CHANGED = "card_changed", _("card or PIN changed by the feed")
         TICKET_FAILED = "ticket_failed", _("wrong ticket")
         MEMBER_SEEN = "member_seen", _("member's page seen")
         MEMBERS_SEARCHED = "members_searched", _("members searched")

@@ -10,11 +10,13 @@ running it again. Source of the format: design.md "The member feed".
 
 from members.feed.importing import Counts, import_feed
 from members.feed.lines import COLUMNS, OPTIONAL_COLUMNS, FeedRefused, FeedStopped
+from members.feed.plan import Change
 from members.feed.rejects import rejects_path
 
 __all__ = [
     "COLUMNS",
     "OPTIONAL_COLUMNS",
+    "Change",
     "Counts",
     "FeedRefused",
     "FeedStopped",

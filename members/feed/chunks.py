@@ -19,6 +19,7 @@ from members.feed.entries import Entry
 from members.feed.plan import (
     MEMBER_FIELDS,
     CardChange,
+    Change,
     Hashed,
     Plan,
     Rows,
@@ -37,6 +38,8 @@ OnAllCores = Callable[
     [Callable[[tuple[Entry, str]], str | None], Iterable[tuple[Entry, str]]],
     Iterable[str | None],
 ]
+# Is told, inside the transaction of a chunk, whose card, PIN or address it changes.
+Tell = Callable[[list[Change]], None]
 
 
 class Contended(Exception):
@@ -58,7 +61,7 @@ class Outcome:
     rejected: list[tuple[Entry, str]]
 
 
-def bring_in(entries: list[Entry], *, seen: Seen, on_all_cores: OnAllCores) -> Outcome:
+def bring_in(entries: list[Entry], *, seen: Seen, on_all_cores: OnAllCores, tell: Tell) -> Outcome:
     """Write what `entries` change, all or nothing, and return what became of them.
 
     Raises Contended, or what the database raises; then nothing of the chunk is written.
@@ -74,6 +77,7 @@ def bring_in(entries: list[Entry], *, seen: Seen, on_all_cores: OnAllCores) -> O
             with transaction.atomic():
                 _write_changes(plan)
                 issued = _write_created(plan, seen)
+                tell(plan.changes)
         except (IntegrityError, _Moved):
             # A number issued here was taken at the same moment, or a row changed.
             continue

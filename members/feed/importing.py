@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from members.feed.chunks import Contended, OnAllCores, Outcome, bring_in
+from members.feed.chunks import Contended, OnAllCores, Outcome, Tell, bring_in
 from members.feed.entries import Entry, read_entry
 from members.feed.lines import (
     COLUMNS,
@@ -67,12 +67,19 @@ class Counts:
         )
 
 
-def import_feed(path: Path, *, progress: Callable[[Counts], None] = lambda counts: None) -> Counts:
+def import_feed(
+    path: Path,
+    *,
+    progress: Callable[[Counts], None] = lambda counts: None,
+    tell: Tell = lambda changes: None,
+) -> Counts:
     """Bring the feed at `path` in and return what became of its lines.
 
-    `progress` is called after every chunk. Bad lines go to FILE.rejects.csv. Raises FeedRefused
-    where the file as a whole is bad (nothing is imported then), and FeedStopped where the
-    database or the disk fails (the chunks before are in, and a second run goes on from there).
+    `progress` is called after every chunk; `tell`, in the transaction of the chunk, with whose
+    card, PIN or address it changes (their sessions end with it). Bad lines go to
+    FILE.rejects.csv. Raises FeedRefused where the file as a whole is bad (nothing is imported
+    then), and FeedStopped where the database or the disk fails (the chunks before are in, and a
+    second run goes on from there).
     """
     counts = Counts()
     with (
@@ -87,7 +94,7 @@ def import_feed(path: Path, *, progress: Callable[[Counts], None] = lambda count
             while chunk := list(islice(lines, CHUNK_LINES)):
                 entries, rejects, cells_of = _read(chunk, header, first=not counts.lines)
                 try:
-                    outcome = bring_in(entries, seen=seen, on_all_cores=on_all_cores)
+                    outcome = bring_in(entries, seen=seen, on_all_cores=on_all_cores, tell=tell)
                 except (DatabaseError, Contended) as error:
                     raise _stopped(chunk[0][0], error) from None
                 for entry, reason in outcome.rejected:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from members.feed.entries import Entry
 from members.feed.seen import Claim, Seen
 from members.models import Card, Member, User
+from members.numbers import plain_email
 
 # Anything that starts with "!" is no password (django.contrib.auth.hashers). Django adds random
 # letters that only its password re-set by mail needs, and there is none here.
@@ -81,6 +82,18 @@ class CardChange(NamedTuple):
     was: tuple[str | None, str | None, str | None]
 
 
+class Change(NamedTuple):
+    """What a line changes about how a member is reached or signs in: it ends the open sessions.
+
+    `member` knows who it is and no more. `old_email` is the address until now, None where it
+    stays; `card`: another card or PIN.
+    """
+
+    member: Member
+    old_email: str | None
+    card: bool
+
+
 class Plan:
     """What to write for a chunk, and which entries are rejected. Nothing is written yet.
 
@@ -99,8 +112,9 @@ class Plan:
         self.cards: list[CardChange] = []
         self.new_cards: list[Card] = []
         self.new_users: list[User] = []
-        # Users whose open sessions must end.
+        # Users whose open sessions must end, and what their members must be told of.
         self.users_to_sign_out: list[int] = []
+        self.changes: list[Change] = []
 
         self._hashed = hashed
         self._by_number = rows.by_number
@@ -147,13 +161,31 @@ class Plan:
         if row.card_id is None:
             self.new_cards.append(new_card(row.id, entry, self._sealed(entry)))
             self.updated.add(entry.line)
-        elif row.card_number != entry.card_number:
+        self._sign_out(entry, row, card=self._compare_card(entry, row))
+
+    def _compare_card(self, entry: Entry, row: Row) -> bool:
+        """Plan what differs about the card; whether it takes a PIN that signed in away."""
+        if row.card_id is None:
+            return False
+        if row.card_number != entry.card_number:
             # The old PIN was sealed for the old number, and a new card comes with its own.
             self._change_card(entry, row, self._sealed(entry))
-        elif entry.pin and row.pin_origin != Card.Origin.IN_PERSON:
+            return True
+        if entry.pin and row.pin_origin != Card.Origin.IN_PERSON:
             sealed = self._sealed(entry, row.sealed_pin or "")
             if sealed:
                 self._change_card(entry, row, sealed)
+                return bool(row.sealed_pin)
+        return False
+
+    def _sign_out(self, entry: Entry, row: Row, *, card: bool) -> None:
+        """Plan the end of the open sessions where the card or the address is another one."""
+        # As two addresses are compared when a code is mailed (credentials.registration).
+        moved = row.email != entry.email and plain_email(row.email) != plain_email(entry.email)
+        if (card or moved) and row.user_id:
+            self.users_to_sign_out.append(row.user_id)
+            member = Member(id=row.id, number=row.number)
+            self.changes.append(Change(member, row.email if moved else None, card))
 
     def _change_card(self, entry: Entry, row: Row, sealed: str | None) -> None:
         card = new_card(row.id, entry, sealed)
@@ -162,8 +194,6 @@ class Plan:
         new_number = row.card_number != entry.card_number
         if new_number and row.card_number:
             self._by_card.pop(row.card_number)
-        if (new_number or row.sealed_pin) and row.user_id:
-            self.users_to_sign_out.append(row.user_id)
         self.updated.add(entry.line)
 
     def _sealed(self, entry: Entry, old: str = "") -> str | None:

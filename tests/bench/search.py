@@ -52,8 +52,10 @@ FILL = """
     INSERT INTO members_webid (member_id, name)
     SELECT i, 'Web' || i || 'ID' FROM generate_series(1, {rows}, 2) i;
     INSERT INTO members_user (member_id, password, is_superuser, is_staff, is_active, language,
-        epoch, attempts, attempts_cleared, suspensions, sign_in_way, previous_sign_in_way)
-    SELECT i, '!', false, false, true, 'ja', 0, 0, 0, 0, '', '' FROM generate_series(1, {rows}) i;
+        epoch, device_epoch, attempts, attempts_cleared, suspensions, sign_in_way,
+        previous_sign_in_way)
+    SELECT i, '!', false, false, true, 'ja', 0, 0, 0, 0, 0, '', ''
+    FROM generate_series(1, {rows}) i;
 """
 LETTERS = ("sato shota", "ono junichi", "kondo yuko", "homma toru", "okamoto shotaro")
 COLUMNS = (

@@ -16,6 +16,7 @@ QUESTIONS = {
     "web-id": "I forgot my Web-ID or its password",
     "pin": "I forgot my PIN",
     "suspended": "My account is suspended",
+    "not-me": "Somebody else may have signed in as me",
     "email": "My email address has changed, or no mail arrives",
     "card": "I have lost my card",
 }

@@ -158,8 +158,9 @@ FILL = f"""
     INSERT INTO members_webid (member_id, name)
     SELECT 1000000 + i, 'Web' || i || 'ID' FROM generate_series(1, {ROWS}) i;
     INSERT INTO members_user (member_id, password, is_superuser, is_staff, is_active, language,
-        epoch, attempts, attempts_cleared, suspensions, sign_in_way, previous_sign_in_way)
-    SELECT 1000000 + i, '!', false, false, true, 'ja', 0, 0, 0, 0, '', ''
+        epoch, device_epoch, attempts, attempts_cleared, suspensions, sign_in_way,
+        previous_sign_in_way)
+    SELECT 1000000 + i, '!', false, false, true, 'ja', 0, 0, 0, 0, 0, '', ''
     FROM generate_series(1, {ROWS}) i;
     INSERT INTO credentials_event (at, act, by, whom, source, details)
     SELECT now() - i * interval '1 minute',

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core.mail import EmailMessage
 from django.db.models import F
 from django.test.utils import override_settings
@@ -315,6 +316,8 @@ def test_change_in_the_middle_refuses(
         User.objects.filter(member=member).update(epoch=F("epoch") + 1)
     else:
         WebID.objects.create(member=member, name="another1234")
+        # One without a password that works may be registered anew (test_sign_ins.py).
+        User.objects.filter(member=member).update(password=make_password(PASSWORD))
     if when == "before the code":
         client.post(CODE, {"code": code})
     assert client.get(CHOOSE)["Location"] == ASK

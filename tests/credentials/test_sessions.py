@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
+from django.core.mail import EmailMessage
 from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from credentials.models import Session
+from credentials.models import Event, SecondFactor, Session
 from credentials.sessions import SessionStore
 from members.models import User
 from tests.clock import time_passes
 from tests.conftest import Browser, sign_in_staff
-from tests.factories import PASSWORD, MemberFactory, StaffFactory
-from tests.pages import as_staff, browser, is_signed_in, user_of, with_card, with_web_id
+from tests.factories import PASSWORD, PIN, MemberFactory, StaffFactory, app_code
+from tests.pages import as_staff, browser, code_in, is_signed_in, user_of, with_card, with_web_id
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +107,106 @@ def test_signing_in_gives_a_new_key_and_the_old_one_is_gone(sign_in: SignIn) -> 
     attacker.cookies[COOKIE] = planted
     assert not is_signed_in(attacker)
     assert not Session.objects.filter(key=planted).exists()
+
+
+def planted_by_an_attacker() -> tuple[Browser, Browser]:
+    """Return an attacker with a session of a visitor, and a victim in whose browser its key is."""
+    attacker, victim = browser("en"), browser("en")
+    attacker.post("/web-id/register/", {"member_number": "123456789", "email": "a@example.com"})
+    victim.cookies[COOKIE] = attacker.cookies[COOKIE].value
+    return attacker, victim
+
+
+def test_planted_key_is_nobodys_after_the_first_step_of_staff() -> None:
+    attacker, victim = planted_by_an_attacker()
+    planted = attacker.cookies[COOKIE].value
+    staff = StaffFactory(role="Store")
+    answer = victim.post("/admin/login/", {"username": staff.username, "password": PASSWORD})
+    assert answer.status_code == 302
+    first_step = victim.cookies[COOKIE].value
+    assert first_step != planted
+    assert not Session.objects.filter(key=planted).exists()
+    SecondFactor.objects.update(last_step=0)
+    # The attacker cannot take the second step, nor is the key of the first that of the end.
+    assert attacker.post("/admin/second-factor/", {"code": app_code()}).status_code == 302
+    assert not is_signed_in(attacker)
+    assert victim.post("/admin/second-factor/", {"code": app_code()})["Location"] == "/admin/"
+    assert is_signed_in(victim)
+    assert victim.cookies[COOKIE].value not in {planted, first_step}
+
+
+def test_planted_key_is_nobodys_in_the_steps_of_the_registration(
+    deliver: Callable[[], list[EmailMessage]],
+) -> None:
+    member = MemberFactory()
+    attacker, victim = planted_by_an_attacker()
+    planted = attacker.cookies[COOKIE].value
+    victim.post("/web-id/register/", {"member_number": member.number, "email": member.email})
+    assert victim.cookies[COOKIE].value != planted
+    assert not Session.objects.filter(key=planted).exists()
+    code = code_in(deliver()[-1])
+    # With the code and the planted key: not one step further.
+    for path in ("/web-id/register/code/", "/web-id/register/choose/"):
+        assert attacker.get(path)["Location"] == "/web-id/register/"
+        assert attacker.post(path, {"code": code})["Location"] == "/web-id/register/"
+    victim.post("/web-id/register/code/", {"code": code})
+    chosen = {"web_id": "Hanako1983", "password1": PASSWORD, "password2": PASSWORD}
+    answer = victim.post("/web-id/register/choose/", chosen)
+    assert answer["Location"] == "/web-id/register/done/"
+    assert victim.cookies[COOKIE].value != planted
+    # And what registered is not what is signed in afterwards.
+    registered = victim.cookies[COOKIE].value
+    assert with_web_id(victim, member).status_code == 302
+    assert victim.cookies[COOKIE].value not in {planted, registered}
+
+
+@pytest.mark.parametrize("path", ["/sign-ins/", "/sign-ins/not-me/"])
+def test_key_of_a_session_is_no_longer_good_after_ending_the_others(path: str) -> None:
+    client = signed_in_member()
+    stolen = browser()
+    stolen.cookies[COOKIE] = client.cookies[COOKIE].value
+    assert is_signed_in(stolen)
+    assert client.post(path).status_code == 302
+    assert not is_signed_in(stolen)
+    assert is_signed_in(client) == (path == "/sign-ins/")
+
+
+# What asks for a token that only the page before it holds, and who comes with the cookie.
+NEEDS_A_TOKEN = {
+    "/login/": None,
+    "/login/web-id/": None,
+    "/logout/": signed_in_member,
+    "/sign-ins/": signed_in_member,
+    "/sign-ins/not-me/": signed_in_member,
+}
+
+
+@pytest.mark.parametrize("origin", ["https://attacker.example", "https://testserver", None])
+@pytest.mark.parametrize("path", NEEDS_A_TOKEN)
+def test_post_from_another_site_is_refused(path: str, origin: str | None) -> None:
+    sign_in = NEEDS_A_TOKEN[path]
+    victim = sign_in() if sign_in else browser()
+    member = MemberFactory(web_id="Hanako1983")
+    page = victim.get("/login/" if sign_in is None else "/sign-ins/").content.decode()
+    [token, *_same] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    strict = Browser(enforce_csrf_checks=True, HTTP_HOST="testserver")
+    strict.cookies = victim.cookies
+    typed = {"card_number": member.card.number, "pin": PIN}
+    if path == "/login/web-id/":
+        typed = {"web_id": "Hanako1983", "password": PASSWORD}
+    headers = {"origin": origin} if origin else {}
+    before = Event.objects.count()
+    # The cookie comes along, as browsers send it; the token is what no other site can know.
+    forged = strict.post(path, {**typed, "csrfmiddlewaretoken": "x" * 64}, headers=headers)
+    assert forged.status_code == 403
+    assert strict.post(path, typed, headers=headers).status_code == 403
+    assert (Event.objects.count(), user_of(member).attempts) == (before, 0)
+    if sign_in:
+        assert is_signed_in(victim)
+    # With the token, but from another site: refused as well. From our own page: done.
+    answer = strict.post(path, {**typed, "csrfmiddlewaretoken": token}, headers=headers)
+    assert answer.status_code == (302 if origin == "https://testserver" else 403)
+    assert (Event.objects.count() > before) == (origin == "https://testserver")
 
 
 def test_key_that_a_visitor_made_up_is_never_taken_over() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from credentials import feed_changes
 from members.feed import Counts, FeedRefused, FeedStopped, import_feed, rejects_path
 
 SECONDS_BETWEEN_LINES = 2.0
@@ -31,7 +32,11 @@ class Command(BaseCommand):
         self.stderr.style_func = None  # Progress is no error; CommandError is styled on its own.
         progress = _Progress(self.stderr.write)
         try:
-            counts = import_feed(file, progress=progress if verbosity else lambda counts: None)
+            counts = import_feed(
+                file,
+                progress=progress if verbosity else lambda counts: None,
+                tell=feed_changes.tell,
+            )
         except (FeedRefused, FeedStopped) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
