@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
@@ -19,7 +20,7 @@ from django.utils.dateparse import parse_datetime
 from credentials import closure
 from credentials.models import ApiKey, Closure, Event, IdentityCheck, RecoveryCode, SecondFactor
 from credentials.suspension import IN_PERSON
-from members.models import Card, Member, User, WebID
+from members.models import Card, Member, User, Way, WebID
 
 Act = Event.Act
 _FAILURES = {Act.SIGN_IN_FAILED, Act.CARD_REFUSED, Act.SECOND_FACTOR_FAILED}
@@ -54,6 +55,9 @@ class Person:
     suspensions: int = 0
     suspended_at: datetime | None = None
     suspended_until: datetime | None = None
+    disowned_at: datetime | None = None
+    # The ways whose secret was stopped: what the backup brings back is in strange hands.
+    stopped: set[str] = field(default_factory=set)
     distrusted: int = 0
     acts: set[str] = field(default_factory=set)
     closed: Event | None = None
@@ -65,10 +69,14 @@ class Person:
         act = event.act
         self.acts.add(act)
         self.distrusted += act in _DISTRUSTED
-        if act == Act.SUSPENDED:
+        if act == Act.SIGN_IN_DISOWNED:
+            self.disowned_at = event.at
+            self.stopped |= set(event.details["stopped"])
+        elif act == Act.SUSPENDED:
             self._settle(in_a_row=event.details.get("in_a_row", 1))
             until = event.details.get("until", IN_PERSON)
-            self.suspended_at = event.at
+            # What was disowned came at the moment of the suspension, or just after it.
+            self.suspended_at = self.disowned_at or event.at
             self.suspended_until = None if until == IN_PERSON else parse_datetime(until)
         elif act in _SUCCESSES | _LIFTED:
             self._settle(in_a_row=0)
@@ -85,7 +93,7 @@ class Person:
 
     def _settle(self, *, in_a_row: int) -> None:
         self.settled, self.failures, self.suspensions = True, 0, in_a_row
-        self.suspended_at = self.suspended_until = None
+        self.suspended_at = self.suspended_until = self.disowned_at = None
 
     def _stopped_at(self, moment: datetime) -> bool:
         """Whether an attempt that ended then was begun before the suspension, and settled by it."""
@@ -163,7 +171,10 @@ class Applied:
             _close(member, person.closed)
             self.counts["closures"] += 1
             return
-        if person.acts & {Act.PIN_RESET_STARTED, Act.PIN_SET}:
+        if Way.WEB_ID in person.stopped:
+            User.objects.filter(member=member).update(password=UNUSABLE_PASSWORD_PREFIX)
+            self.for_people["password of the Web-ID stopped: register it anew"].append(whom)
+        if person.acts & {Act.PIN_RESET_STARTED, Act.PIN_SET} or Way.CARD in person.stopped:
             Card.objects.filter(member=member).update(
                 sealed_pin="", pin_origin=Card.Origin.IN_PERSON, pin_set_at=None
             )

@@ -19,6 +19,7 @@ from django.contrib.auth.models import Group
 from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.utils.timezone import now
 
 from credentials import (
     api_keys,
@@ -27,6 +28,7 @@ from credentials import (
     pin_reset,
     sealer,
     second_factor,
+    sign_ins,
     staff_accounts,
     suspension,
     verification,
@@ -44,11 +46,22 @@ from credentials.models import (
     Session,
 )
 from credentials.refusals import Refusal
+from credentials.sessions import SessionStore
+from credentials.sign_ins import SignIn
 from members import pins
-from members.models import Card, Member, User
+from members.models import Card, Member, User, Way
 from tests.conftest import Browser, sign_in_staff
 from tests.factories import PASSWORD, PIN, MemberFactory, StaffFactory
-from tests.pages import browser, code_in, fail, is_signed_in, user_of, verify, with_card
+from tests.pages import (
+    browser,
+    code_in,
+    fail,
+    is_signed_in,
+    user_of,
+    verify,
+    with_card,
+    with_web_id,
+)
 
 pytestmark = pytest.mark.django_db
 NEW_PIN = "9642"
@@ -103,6 +116,13 @@ def set_new_pin(member: Member, ticket: str) -> None:
     number = member.card.number
     set_ = pin_reset.set_pin(card_number=number, ticket=ticket, pin=NEW_PIN, source="192.0.2.1")
     assert set_ is None
+
+
+def disown(member: Member, way: Way = Way.CARD) -> object:
+    sign_in = SignIn(pk=1, at=now(), way=way, device="", is_new_device=True)
+    return sign_ins.disown(
+        user=user_of(member), sign_in=sign_in, session=SessionStore(), source="192.0.2.1"
+    )
 
 
 # --- What was open ends ---------------------------------------------------------------------
@@ -279,9 +299,26 @@ def test_failed_verifications_still_close_the_phone_way() -> None:
 def test_a_disowned_sign_in_leaves_no_known_device() -> None:
     member, other = MemberFactory(), MemberFactory()
     with since_the_backup():
-        audit.record(Event.Act.SIGN_IN_DISOWNED, by=audit.MEMBER, whom=member.number)
+        disown(member)
     after_restore()
-    assert (user_of(member).device_epoch, user_of(other).device_epoch) == (1, 0)
+    assert user_of(member).device_epoch > user_of(other).device_epoch == 0
+
+
+@pytest.mark.parametrize("way", [Way.CARD, Way.WEB_ID])
+def test_a_disowned_secret_opens_nothing(way: Way) -> None:
+    member = MemberFactory(web_id="hanako1983")
+    with since_the_backup():
+        assert disown(member, way) == (way,)
+    after_restore()
+    user = user_of(member)
+    assert suspension.ends_only_in_person(user)
+    assert suspension.is_reported(user)
+    User.objects.filter(pk=user.pk).update(suspended_at=None)
+    by_card, by_web_id = browser(), browser()
+    with_card(by_card, member)
+    with_web_id(by_web_id, member)
+    assert is_signed_in(by_card) == (way != Way.CARD)
+    assert is_signed_in(by_web_id) == (way != Way.WEB_ID)
 
 
 def test_keys_revoked_since_are_revoked() -> None:
