@@ -233,7 +233,7 @@ def _set(reset: PinReset, sealed: str, source: str) -> bool:
         if not this.update(ended_at=Now()):
             return False
         account = User.objects.filter(member=member, is_active=True)
-        if not account.update(epoch=F("epoch") + 1, **suspension.lifted()):
+        if not account.update(epoch=F("epoch") + 1, **suspension.lifted(row_ends=True)):
             return False
         card = Card.objects.filter(pk=reset.card_id, number=reset.card.number)
         if not card.update(sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()):

@@ -2,7 +2,7 @@
 
 It passes with time by itself: whether somebody is suspended is a question about time, never a
 job. The third in a row without a sign-in between stays until staff lift it in person, or the PIN
-is re-set (domain.md, rule 5; design.md, policies).
+is re-set (domain.md, rule 5; design.md, policies); a lifting on the phone does not end the row.
 """
 
 from __future__ import annotations
@@ -79,13 +79,17 @@ def permission_to_lift(user: User) -> str:
     return f"members.{kind}"
 
 
-def lifted() -> dict[str, object]:
-    """Return the changes that lift a suspension and begin the count anew."""
+def lifted(*, row_ends: bool) -> dict[str, object]:
+    """Return the changes that lift a suspension and begin the count anew.
+
+    `row_ends`: the next suspension is again the first in a row. Not where it was lifted on the
+    phone: else each call that passes would buy another fifteen guesses at a PIN.
+    """
     return {
         "attempts_cleared": F("attempts"),
-        "suspensions": 0,
         "suspended_at": None,
         "suspended_until": None,
+        **({"suspensions": 0} if row_ends else {}),
     }
 
 
@@ -97,11 +101,14 @@ def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal
     """
     in_person = ends_only_in_person(user)
     permission, who = permission_to_lift(user), audit.staff(by)
+    # Staff have no PIN to guess at, and nobody who meets them: their colleague's word ends it.
+    row_ends = True
     if user.member:
         check = verification.require_opened(permission, member=user.member, by=by, source=source)
         if isinstance(check, Refusal):
             return check
-        if in_person and check.channel != verification.Channel.IN_PERSON:
+        row_ends = check.channel == verification.Channel.IN_PERSON
+        if in_person and not row_ends:
             return Refusal(
                 Why.REFUSED, reason=_("This one is lifted only in person, with a document.")
             )
@@ -114,7 +121,8 @@ def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal
         in_force = User.objects.filter(
             pk=user.pk, suspended_at__isnull=False, suspended_until__isnull=in_person
         )
-        if not in_force.exclude(suspended_until__lte=Now()).update(**lifted()):
+        lift = lifted(row_ends=row_ends)
+        if not in_force.exclude(suspended_until__lte=Now()).update(**lift):
             return Refusal(Why.REFUSED, reason=_("This suspension is no longer in force."))
         audit.record(
             Event.Act.REINSTATED,

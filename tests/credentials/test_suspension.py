@@ -329,6 +329,26 @@ def test_third_in_a_row_is_lifted_by_the_store_only() -> None:
     assert with_card(browser(), member).status_code == 302
 
 
+def test_lifting_on_the_phone_does_not_end_the_row() -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    for _ in range(2):
+        fail(member, 5)
+        verify(member, phone)
+        assert suspension.reinstate(user_of(member), by=phone, reason="Called back") is None
+        assert not in_force(member)
+    fail(member, 5)
+    time_passes(days=3650)
+    assert in_force(member)
+    verify(member, phone)
+    refusal = suspension.reinstate(user_of(member), by=phone, reason="Called back")
+    assert refusal
+    assert refusal.why is Why.NOT_PERMITTED
+    store = StaffFactory(role="Store")
+    verify(member, store)
+    assert suspension.reinstate(user_of(member), by=store, reason="Came in") is None
+    assert user_of(member).suspensions == 0
+
+
 def test_one_that_became_the_third_meanwhile_is_not_lifted_by_phone() -> None:
     member = MemberFactory()
     for _ in range(2):
