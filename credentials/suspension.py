@@ -3,12 +3,13 @@
 It passes with time by itself: whether somebody is suspended is a question about time, never a
 job. The third in a row without a sign-in between stays until staff lift it in person, or the PIN
 is re-set (domain.md, rule 5; design.md, policies); a lifting on the phone does not end the row.
+The one that the member asked staff for stays as long.
 """
 
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -16,9 +17,11 @@ from credentials import audit, mail, verification
 from credentials.attempts import Attempt, accounts, not_suspended, settle_failure, whom
 from credentials.models import Event
 from credentials.refusals import Refusal, Why
-from members.models import User, Way
+from members.models import Member, User, Way
+from members.search import Kind, read
 
 IN_PERSON = "in person"
+SUSPEND = "members.suspend_member"
 
 
 def fail(
@@ -71,6 +74,94 @@ def is_in_force(user: User) -> bool:
 def ends_only_in_person(user: User) -> bool:
     """Whether only staff in person, or a PIN re-set, end this suspension."""
     return user.suspended_at is not None and user.suspended_until is None
+
+
+def until_in_person() -> dict[str, object]:
+    """Return the changes that suspend a user at once, until it is lifted in person.
+
+    The open sessions end by it, and no device counts as known any more.
+    """
+    return {
+        "attempts_cleared": F("attempts"),
+        "epoch": F("epoch") + 1,
+        "device_epoch": F("device_epoch") + 1,
+        "suspended_at": Now(),
+        "suspended_until": None,
+    }
+
+
+def suspend(
+    user: User, *, by: User, reason: str, source: str = "", said: str = ""
+) -> Refusal | None:
+    """Stop a member's account and card at once, at their word: a lost card, a fraud.
+
+    `said`: what the caller gave, name in kana and birth date, where nobody verified them.
+    An impostor knows both, and to anything else they open nothing (credentials.verification); to
+    stop they are enough, as every lender takes the report of a lost card from whoever makes it.
+    Whoever stops a stranger's card costs them one visit with a document, and is on record; a
+    member who is held up with questions, or whose phone way an impostor has closed by failing,
+    loses money meanwhile. For the same reason a wrong answer here closes no phone way. To lift it
+    takes the document in person, so to stop first and have it lifted gains an impostor nothing.
+    """
+    member = user.member
+    if member is None:
+        return Refusal(Why.REFUSED, reason=_("Only a member's account is stopped here."))
+    refusal = verification.require_permission(SUSPEND, member=member, by=by, source=source)
+    if refusal:
+        return refusal
+    if not reason.strip():
+        return Refusal(Why.REFUSED, reason=_("State the reason."))
+    verified = verification.opened(member, by) is not None
+    if not verified and not _names(member, said):
+        audit.record(
+            Event.Act.IDENTITY_FAILED,
+            by=audit.staff(by),
+            whom=member.number,
+            source=source,
+            wanted=SUSPEND,
+        )
+        return Refusal(
+            Why.REFUSED,
+            reason=_("This is not the name in kana and the birth date on file. Ask again."),
+        )
+    with transaction.atomic():
+        account = User.objects.filter(pk=user.pk, is_active=True)
+        # One that passes by itself becomes one that does not; what lasts already stays as it is.
+        if not account.filter(not_suspended() | Q(suspended_until__isnull=False)).update(
+            **until_in_person()
+        ):
+            return Refusal(Why.REFUSED, reason=_("This account is stopped already."))
+        audit.record(
+            Event.Act.SUSPENDED,
+            by=audit.staff(by),
+            whom=member.number,
+            source=source,
+            until=IN_PERSON,
+            reason=reason.strip(),
+            verified=verified,
+        )
+        mail.queue("suspended_at_word", member)
+    return None
+
+
+def _names(member: Member, said: str) -> bool:
+    """Whether this is the member's whole name and birth date, and nothing that is not."""
+    understood = read(said)
+    return (
+        understood.kinds == [Kind.KANA, Kind.BIRTH_DATE]
+        and member.kana_key in understood.beginnings
+        and understood.facts[Kind.BIRTH_DATE] == member.birth_date
+    )
+
+
+def at_word(*, number: str, since: str) -> Exists:
+    """Return the condition that a suspension is one at the member's word.
+
+    `number`, `since`: the fields of the outer query with the member number and `suspended_at`.
+    """
+    # Recorded in the same transaction, after the suspension.
+    recorded = Event.objects.filter(whom=OuterRef(number), at__gte=OuterRef(since))
+    return Exists(recorded.filter(act=Event.Act.SUSPENDED, details__has_key="reason"))
 
 
 def permission_to_lift(user: User) -> str:

@@ -198,6 +198,7 @@ class Member(models.Model):
             models.Index(Lower("email"), name="member_email_any_case"),
         ]
         permissions = [
+            ("suspend_member", "Can suspend a member at their word"),
             ("reinstate_member", "Can lift a suspension"),
             ("reinstate_member_in_person", "Can lift a suspension that only ends in person"),
             ("start_pin_reset", "Can start a PIN re-set in person"),

@@ -1,4 +1,4 @@
-"""The work list of suspensions, and lifting one."""
+"""The work list of suspensions, suspending at the member's word, and lifting a suspension."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django.views.generic import TemplateView
 from credentials import audit, suspension
 from credentials.admin.desk import local_time
 from credentials.admin.pages import DeskPage, guarded, require
-from credentials.forms.suspension import ReinstateForm
+from credentials.forms.suspension import ReinstateForm, SuspendForm
 from credentials.models import Event
 from credentials.refusals import Refusal
 from credentials.throttling import client_address
@@ -56,13 +56,14 @@ def suspended_now() -> Any:
 
 
 def rows_of(page: Page[User], staff: User) -> list[Row]:
-    """Return a page of the work list, with what the record says of each one's last failure."""
+    """Return a page of the work list, with why, by the record: the last failure, or the member."""
     failed = Event.objects.filter(
         whom=OuterRef("number"), act__in=[Event.Act.SIGN_IN_FAILED, Event.Act.CARD_REFUSED]
     ).order_by("-at", "-pk")
     members = Member.objects.filter(pk__in=[user.member_id for user in page]).annotate(
         failed_from=Subquery(failed.values("source")[:1]),
         failed_way=Subquery(failed.values("details__way")[:1]),
+        at_word=suspension.at_word(number="number", since="user__suspended_at"),
     )
     of = {member.pk: member for member in members}
     return [_row(user, of[user.member_id], staff) for user in page]  # type: ignore[index]
@@ -70,14 +71,16 @@ def rows_of(page: Page[User], staff: User) -> list[Row]:
 
 def _row(user: User, member: Any, staff: User) -> Row:
     way = str(member.failed_way or "")
+    label = str(Way(way).label) if way in Way.values else ""
     in_person = suspension.ends_only_in_person(user)
+    at_word = in_person and member.at_word
     return Row(
         pk=member.pk,
         number=masked_number(member.number),
         name=masked_name(member.name),
         since=local_time(user.suspended_at) if user.suspended_at else "",
-        why=str(Way(way).label) if way in Way.values else "",
-        source=member.failed_from or "",
+        why=str(_("at the member's word")) if at_word else label,
+        source="" if at_word else member.failed_from or "",
         until=local_time(user.suspended_until) if user.suspended_until else "",
         in_person=in_person,
         in_a_row=user.suspensions,
@@ -125,6 +128,30 @@ class Suspended(TemplateView):
         )
 
 
+class Suspend(DeskPage):
+    """Ask what happened, and who calls where nobody is verified; then stop account and card."""
+
+    permission = suspension.SUSPEND
+    address = "suspend"
+    url_name = "member_suspend"
+    title = _("Stop account and card")
+    template_name = "admin/members/member/suspend.html"
+    form_class = SuspendForm
+    done = _("Account and card are stopped, until it is lifted in person.")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "verified": self.check is not None}
+
+    def act(self, form: SuspendForm, source: str) -> Refusal | HttpResponse | None:
+        return suspension.suspend(
+            self.member.user,
+            by=self.staff,
+            reason=form.cleaned_data["reason"],
+            said=form.cleaned_data.get("said", ""),
+            source=source,
+        )
+
+
 class Reinstate(DeskPage):
     """Ask for the reason, then lift the suspension."""
 
@@ -166,4 +193,4 @@ def words_of_state(member: Member) -> str:
     return say("suspended until %(until)s") % {"until": local_time(user.suspended_until)}
 
 
-PAGES: tuple[type[DeskPage], ...] = (Reinstate,)
+PAGES: tuple[type[DeskPage], ...] = (Suspend, Reinstate)

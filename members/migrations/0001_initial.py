@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'member',
                 'verbose_name_plural': 'members',
-                'permissions': [('reinstate_member', 'Can lift a suspension'), ('reinstate_member_in_person', 'Can lift a suspension that only ends in person'), ('start_pin_reset', 'Can start a PIN re-set in person'), ('prepare_pin_reset', 'Can prepare a PIN re-set for a contract machine'), ('verify_on_phone', 'Can verify identity on the phone'), ('verify_in_person', 'Can verify identity in person'), ('tell_member_number', 'Can tell a member number after verification'), ('close_membership', 'Can check and close memberships'), ('view_overview', 'Can see the overview')],
+                'permissions': [('suspend_member', 'Can suspend a member at their word'), ('reinstate_member', 'Can lift a suspension'), ('reinstate_member_in_person', 'Can lift a suspension that only ends in person'), ('start_pin_reset', 'Can start a PIN re-set in person'), ('prepare_pin_reset', 'Can prepare a PIN re-set for a contract machine'), ('verify_on_phone', 'Can verify identity on the phone'), ('verify_in_person', 'Can verify identity in person'), ('tell_member_number', 'Can tell a member number after verification'), ('close_membership', 'Can check and close memberships'), ('view_overview', 'Can see the overview')],
                 'indexes': [models.Index(fields=['kana_key', 'birth_date'], name='member_kana_birth'), models.Index(fields=['birth_date', 'kana_key'], name='member_birth_date'), models.Index(fields=['phone'], name='member_phone'), models.Index(django.db.models.functions.text.Lower('email'), name='member_email_any_case')],
             },
         ),
