@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Session',
             fields=[
-                ('key', models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ('key_digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('data', models.TextField()),
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('last_seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True)),
