@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('attempts_cleared', models.PositiveIntegerField(default=0)),
                 ('last_attempt_at', models.DateTimeField(blank=True, null=True)),
+                ('password_is_temporary', models.BooleanField(db_default=False, default=False, help_text="An administrator set it: it opens the page for choosing one's own, no other.", verbose_name='password to be replaced')),
                 ('suspensions', models.PositiveSmallIntegerField(default=0, help_text='With no sign-in between.', verbose_name='suspensions in a row')),
                 ('suspended_at', models.DateTimeField(blank=True, null=True, verbose_name='suspended at')),
                 ('suspended_until', models.DateTimeField(blank=True, help_text='Empty while suspended: until staff lift it in person or the PIN is re-set.', null=True, verbose_name='suspended until')),
