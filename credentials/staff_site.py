@@ -26,6 +26,7 @@ from django.views.decorators.cache import never_cache
 from credentials import audit, login, second_factor, staff_views
 from credentials.models import Event
 from credentials.throttling import client_address
+from credentials.views import signed_out
 
 
 class StaffSite(AdminSite):
@@ -121,7 +122,7 @@ class StaffSite(AdminSite):
                 user=request.user, session=request.session, source=client_address(request)
             )
             request.user = AnonymousUser()
-        return redirect("admin:login")
+        return signed_out("admin:login")
 
     def _page(self, view: Any, request: HttpRequest, title: Any, **context: Any) -> HttpResponse:
         request.current_app = self.name

@@ -142,7 +142,8 @@ def test_signing_in_again_as_somebody_else_leaves_no_session_of_the_first() -> N
 def test_signing_out_deletes_the_row(sign_in: SignIn, path: str) -> None:
     client = sign_in()
     key = client.cookies[COOKIE].value
-    client.post(path)
+    answer = client.post(path)
+    assert answer["Clear-Site-Data"] == '"cache"'
     assert not rows(key).exists()
     client.cookies[COOKIE] = key
     assert not is_signed_in(client)
