@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "portal.middleware.BrowserRules",
     "csp.middleware.CSPMiddleware",
+    "portal.middleware.MachinesOverTls",
     "portal.middleware.ReadableRequests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -180,7 +181,8 @@ SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 LANGUAGE_COOKIE_NAME = "__Host-language" if SECURE else "language"
 SECURE_SSL_REDIRECT = SECURE
-SECURE_REDIRECT_EXEMPT = [r"^healthz/$", r"^readyz/$"]
+# The API is refused instead (portal.middleware.MachinesOverTls).
+SECURE_REDIRECT_EXEMPT = [r"^healthz/$", r"^readyz/$", r"^api/"]
 if TRUSTED_PROXIES >= 1:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 2 * 365 * 86400 if SECURE else 0
