@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_missing_unknown_expired_and_revoked_keys_are_refused_alike(
     ]
     ApiKey.objects.update(expires_at=Now())
     answers.append(ask(headers=headers(f"Bearer {key}")))
-    ApiKey.objects.update(expires_at=None, revoked_at=Now())
+    ApiKey.objects.update(expires_at=Now() + timedelta(days=1), revoked_at=Now())
     answers.append(ask(headers=headers(f"Bearer {key}")))
     for answer in answers:
         assert_problem(answer, 401)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db.models.functions import Now
 from django.urls import URLPattern, get_resolver, reverse
 
 from credentials import closure
@@ -143,7 +144,11 @@ def pks() -> Callable[[str], Any]:
         "outboxmail": OutboxMail.objects.all()[0].pk,
         "apiclient": client.pk,
         "apikey": ApiKey.objects.create(
-            client=client, prefix="abc", key_digest="0" * 64, scope="card-verifications"
+            client=client,
+            prefix="abc",
+            key_digest="0" * 64,
+            scope="card-verifications",
+            expires_at=Now(),
         ).pk,
         "group": Group.objects.get(name=STORE).pk,
     }
