@@ -32,6 +32,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # Which side this process serves; the other side's addresses are not there.
 SERVE = one_of("SERVE", "both", "members", "staff")
+# The lender's and its products' names, as people would put them into a password.
+LENDER_NAMES = env.list("LENDER_NAMES", default=[])
 CALL_CENTRE_PHONE = env.str("CALL_CENTRE_PHONE", default="0120-000-000")
 CALL_CENTRE_HOURS = env.str("CALL_CENTRE_HOURS", default="9:00–21:00")
 
@@ -157,6 +159,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "credentials.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "credentials.passwords.PatternValidator"},
+    {"NAME": "credentials.passwords.ContextWordsValidator"},
     {"NAME": "credentials.passwords.OwnDataValidator"},
 ]
 
