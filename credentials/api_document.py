@@ -128,7 +128,7 @@ VERIFY_CARD: dict[str, Any] = {
                 "The key is missing, unknown, expired or revoked.",
                 headers={"WWW-Authenticate": {"schema": {"type": "string"}}},
             ),
-            403: _ends("The key is not for this."),
+            403: _ends("The key is not for this, or the request came over plain HTTP."),
             409: _ends(
                 "The trace number came before: with other contents, or, where Retry-After is "
                 "given, it is being answered.",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -26,7 +26,8 @@ from members.models import User
 PERMISSION = "credentials.change_apiclient"
 PREFIX_LENGTH = 12
 SECRET_BYTES = 32
-LONGEST_LIFE_DAYS = 3650
+LIFE_DAYS = 365
+LONGEST_LIFE_DAYS = 2 * LIFE_DAYS
 _SHAPE = re.compile(r"msp_[a-z0-9]{8}_[A-Za-z0-9_-]{43}")
 _FIRST_LETTERS = string.ascii_lowercase + string.digits
 _GONE = "the key is of no client any more"
@@ -43,7 +44,9 @@ class NewKey:
 def make(
     *, client: ApiClient, scope: str, days: int | None, reason: str, by: User, source: str = ""
 ) -> NewKey | Refusal:
-    """Make a key of `client` for one scope, valid for `days` days (None: until revoked).
+    """Make a key of `client` for one scope, valid for `days` days (None: a year).
+
+    Every key has an end: one that nobody remembers must not open the API for ever.
 
     Refused, and on record, where `by` may not; refused without a reason, for a client that is
     not active, for an unknown scope or a life that is no number of days.
@@ -55,8 +58,10 @@ def make(
         return Refusal(Why.REFUSED, reason=_("State the reason."))
     if not client.is_active or scope not in ApiKey.Scope.values:
         return Refusal(Why.REFUSED, reason=_("There is no such client or scope."))
-    if days is not None and not 1 <= days <= LONGEST_LIFE_DAYS:
-        return Refusal(Why.REFUSED, reason=_("A key is valid for 1 to 3650 days."))
+    days = LIFE_DAYS if days is None else days
+    if not 1 <= days <= LONGEST_LIFE_DAYS:
+        reason = _("A key is valid for 1 to %(days)s days.") % {"days": LONGEST_LIFE_DAYS}
+        return Refusal(Why.REFUSED, reason=reason)
     prefix = "msp_" + "".join(secrets.choice(_FIRST_LETTERS) for _turn in range(8))
     text = f"{prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
     with transaction.atomic():
@@ -66,7 +71,7 @@ def make(
             key_digest=_digest(text),
             scope=scope,
             created_by=audit.staff(by),
-            expires_at=None if days is None else Now() + timedelta(days=days),
+            expires_at=Now() + timedelta(days=days),
         )
         key.refresh_from_db()
         audit.record(
@@ -123,8 +128,9 @@ def authenticate(text: str) -> ApiKey | None:
 
 def valid() -> QuerySet[ApiKey]:
     """Return the keys that are valid now."""
-    unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=Now())
-    return ApiKey.objects.filter(unexpired, revoked_at__isnull=True, client__is_active=True)
+    return ApiKey.objects.filter(
+        expires_at__gt=Now(), revoked_at__isnull=True, client__is_active=True
+    )
 
 
 def _digest(text: str) -> str:

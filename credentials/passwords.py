@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -70,6 +71,56 @@ class PatternValidator:
 def _shortest_piece(text: str) -> int:
     """Return the length of the shortest piece that `text` repeats; its own where it does not."""
     return (text + text).find(text, 1) if text else 0
+
+
+class ContextWordsValidator:
+    """Refuses what is little more than a word that everybody connects with this service.
+
+    "password", the words of the service, the lender's names (LENDER_NAMES) and those of the host.
+    A sentence may have one in it, as SP 800-63B-4 asks: but without them eight characters must be
+    left.
+    """
+
+    words = (
+        "password",
+        "passw0rd",
+        "パスワード",
+        "暗証番号",
+        "会員",
+        "ログイン",
+        "member",
+        "service",
+        "portal",
+        "login",
+        "web-id",
+        "webid",
+    )
+    least_left = 8
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """Raise ValidationError, naming the words, where too little is left without them."""
+        left, found = password.casefold(), []
+        for word in sorted({*self.words, *_names()}, key=len, reverse=True):
+            if word in left:
+                left = left.replace(word, "")
+                found.append(word)
+        if found and len(left) < self.least_left:
+            raise ValidationError(
+                _("Choose a password that is more than “%(words)s”.")
+                % {"words": _(", ").join(found)},
+                code="password_context",
+            )
+
+    def get_help_text(self) -> str:
+        return _("A password is more than the name of a service with a few signs.")
+
+
+def _names() -> Iterator[str]:
+    """Yield the names of the lender and of the hosts, as they are compared."""
+    yield from (plain(name).casefold() for name in settings.LENDER_NAMES)
+    for host in settings.ALLOWED_HOSTS:
+        # "co", "jp" and the like stand in any word.
+        yield from (label.casefold() for label in host.split(".") if len(label) >= 4)
 
 
 class OwnDataValidator:

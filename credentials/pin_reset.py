@@ -240,7 +240,7 @@ def _set(reset: PinReset, sealed: str, source: str) -> bool:
             return False
         account = User.objects.filter(member=member, is_active=True)
         epochs = {"epoch": F("epoch") + 1, "device_epoch": F("device_epoch") + 1}
-        if not account.update(**epochs, **suspension.lifted()):
+        if not account.update(**epochs, **suspension.lifted(row_ends=True)):
             return False
         card = Card.objects.filter(pk=reset.card_id, number=reset.card.number)
         if not card.update(sealed_pin=sealed, pin_origin=Card.Origin.IN_PERSON, pin_set_at=Now()):

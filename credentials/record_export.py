@@ -20,11 +20,10 @@ from credentials import audit
 from credentials.models import Event
 from members.models import User
 from members.numbers import MEMBER_NUMBER_LENGTH, is_digits
+from members.spreadsheets import neutral
 
 # Excel takes a file for UTF-8 only by this.
 BOM = "\ufeff"
-# What makes a spreadsheet compute a cell (OWASP, CSV Injection); full-width ones in Japanese ones.
-_COMPUTED = tuple("=+-@\t\r\n＝＋－＠")
 EVENT_COLUMNS = ("id", "at", "act", "by", "whom", "source", "details")
 PEOPLE_COLUMNS = ("member_number", "first_seen_at", "last_seen_at", "times", "acts")
 # On record about a member without showing anything of them.
@@ -97,12 +96,6 @@ def _record(asked: Asked, what: str, by: User, source: str) -> None:
     )
 
 
-def neutral(cell: object) -> str:
-    """Return a cell that no spreadsheet computes."""
-    text = str(cell)
-    return f"'{text}" if text.startswith(_COMPUTED) else text
-
-
 def _csv(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     """Yield the lines one by one, so that nothing grows with how many there are."""
     line = StringIO()
@@ -152,5 +145,5 @@ def shown_in(event: Event) -> list[str]:
 
 
 def _time(moment: datetime) -> str:
-    """A moment as Excel reads it, in the installation's time zone."""
-    return f"{localtime(moment):%Y-%m-%d %H:%M:%S}"
+    """A moment in the installation's time zone, with its offset: nobody need guess which it is."""
+    return localtime(moment).isoformat(sep=" ", timespec="seconds")

@@ -21,11 +21,11 @@ from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from credentials import audit, codes, models, suspension, throttling, totp
+from credentials import audit, codes, suspension, throttling, totp
 from credentials.attempts import Attempt, hand_back, reserve, settle_success, sign_in_noted
 from credentials.models import Event, RecoveryCode, SecondFactor
 from credentials.refusals import REFUSED, Refusal, Why
-from credentials.sessions import open_session, start_over
+from credentials.sessions import open_session, rows, start_over
 from members import sealing
 from members.models import User, Way
 
@@ -70,8 +70,7 @@ def pending(session: SessionBase) -> Any:
     kept = session.get(_PENDING)
     if not kept:
         return None
-    fresh = models.Session.objects.filter(
-        key=session.session_key,
+    fresh = rows(session.session_key).filter(
         opened_at__gt=Now() - timedelta(seconds=settings.SECOND_FACTOR_SECONDS),
     )
     staff = User.objects.filter(Exists(fresh), pk=kept["user"], is_active=True, is_staff=True)

@@ -75,7 +75,7 @@ class HandOff(OneTimeDigits):
 
     def make(self, source: str) -> str | Refusal:
         code = verification.make_hand_off_code(member=self.member, source=source)
-        return grouped(code, 3)
+        return code if isinstance(code, Refusal) else grouped(code, 3)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         minutes = int(verification.HAND_OFF_LIFE.total_seconds() // 60)

@@ -3,10 +3,14 @@
 A session ends by itself when it was idle or open for too long, by the database's clock; at once
 when its user's epoch or password changes (members.User.get_session_auth_hash); and on signing
 out, when its row goes. Staff have limits of their own.
+
+The key that opens a session is in its cookie alone: the row has a digest of it, so that whoever
+reads the table, or a dump of it, opens none.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +20,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.db import connection
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, When
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, QuerySet, When
 from django.db.models.functions import Now
 from django.utils.crypto import get_random_string
 
@@ -30,7 +34,7 @@ _CLOSURE_UNDER_WAY = models.Closure.objects.filter(member=OuterRef("member"), en
 _LOAD = """
     SELECT session.data, session.last_seen_at < {ago}
     FROM credentials_session AS session LEFT JOIN members_user AS u ON u.id = session.user_id
-    WHERE session.key = %s AND session.last_seen_at > {ago} AND session.opened_at > {ago}
+    WHERE session.key_digest = %s AND session.last_seen_at > {ago} AND session.opened_at > {ago}
 """
 _AGO = {
     "postgresql": "STATEMENT_TIMESTAMP() - {seconds} * INTERVAL '1 second'",
@@ -109,18 +113,18 @@ class SessionStore(SessionBase):
         refreshed = tuple(seconds / 10 for seconds in idle)
         sql = _LOAD.format(ago=_AGO[connection.vendor].format(seconds=_SECONDS))
         with connection.cursor() as cursor:
-            cursor.execute(sql, [*refreshed, self.session_key, *idle, *absolute])
+            cursor.execute(sql, [*refreshed, digest(self.session_key), *idle, *absolute])
             row = cursor.fetchone()
         if row is None:
             self._session_key = None
             return {}
         self._stored, stale = row
         if stale:
-            models.Session.objects.filter(key=self.session_key).update(last_seen_at=Now())
+            rows(self.session_key).update(last_seen_at=Now())
         return self.decode(self._stored)
 
     def exists(self, session_key: str) -> bool:
-        return models.Session.objects.filter(key=session_key).exists()
+        return rows(session_key).exists()
 
     def create(self) -> None:
         """Start under a new key. 32 random characters do not collide, so none is looked up."""
@@ -133,7 +137,7 @@ class SessionStore(SessionBase):
         """Go on under a new key; the session stays as old as it is."""
         self._get_session()  # type: ignore[attr-defined]
         old, new = self.session_key, get_random_string(32, _KEY_CHARACTERS)
-        if old and models.Session.objects.filter(key=old).update(key=new):
+        if old and rows(old).update(key_digest=digest(new)):
             self._session_key = new
             self.modified = True
         else:
@@ -147,11 +151,9 @@ class SessionStore(SessionBase):
             return None
         if must_create:
             models.Session.objects.create(
-                key=self.session_key, data=data, user_id=self.get(SESSION_KEY)
+                key_digest=digest(self.session_key), data=data, user_id=self.get(SESSION_KEY)
             )
-        elif not models.Session.objects.filter(key=self.session_key).update(
-            data=data, last_seen_at=Now()
-        ):
+        elif not rows(self.session_key).update(data=data, last_seen_at=Now()):
             raise UpdateError
         self._stored = data
         return None
@@ -159,7 +161,7 @@ class SessionStore(SessionBase):
     def delete(self, session_key: str | None = None) -> None:
         key = session_key or self.session_key
         if key is not None:
-            models.Session.objects.filter(key=key).delete()
+            rows(key).delete()
 
     def get_expire_at_browser_close(self) -> bool:
         """True: phones and shared computers keep no session cookie on disk."""
@@ -173,6 +175,19 @@ class SessionStore(SessionBase):
         sessions = models.Session.objects.alias(idle_since=_idle_since(), open_since=_open_since())
         sessions.filter(last_seen_at__lt=F("idle_since")).delete()
         sessions.filter(opened_at__lt=F("open_since")).delete()
+
+
+def digest(key: str | None) -> str:
+    """Return what is kept of a session's key, empty for none.
+
+    Plain SHA-256: nobody guesses 165 random bits.
+    """
+    return hashlib.sha256(key.encode()).hexdigest() if key else ""
+
+
+def rows(key: str | None) -> QuerySet[models.Session]:
+    """Return the at most one row of the session that this key opens."""
+    return models.Session.objects.filter(key_digest=digest(key))
 
 
 def open_session(session: SessionBase, user: User, **noted: Any) -> None:
@@ -203,8 +218,7 @@ def start_over(session: SessionBase, **noted: Any) -> None:
 
 def opened_at(session: SessionBase) -> datetime | None:
     """Return when this session was opened; None where it is not stored."""
-    stored = models.Session.objects.filter(key=session.session_key)
-    return stored.values_list("opened_at", flat=True).first()
+    return rows(session.session_key).values_list("opened_at", flat=True).first()
 
 
 def others_open(session: SessionBase, user: User) -> int:
@@ -212,7 +226,7 @@ def others_open(session: SessionBase, user: User) -> int:
     live = models.Session.objects.alias(idle_since=_idle_since(), open_since=_open_since()).filter(
         user=user, last_seen_at__gt=F("idle_since"), opened_at__gt=F("open_since")
     )
-    others = live.exclude(key=session.session_key).values_list("data", flat=True)
+    others = live.exclude(key_digest=digest(session.session_key)).values_list("data", flat=True)
     # The row of a session that an epoch has ended stays until it is seen or tidied away.
     good = user.get_session_auth_hash()
     return sum(json.loads(data).get(HASH_SESSION_KEY) == good for data in others)

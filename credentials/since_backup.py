@@ -52,7 +52,8 @@ class Person:
 
     settled: bool = False
     failures: int = 0
-    suspensions: int = 0
+    # In a row; None: as many as the backup has.
+    suspensions: int | None = None
     suspended_at: datetime | None = None
     suspended_until: datetime | None = None
     disowned_at: datetime | None = None
@@ -73,13 +74,13 @@ class Person:
             self.disowned_at = event.at
             self.stopped |= set(event.details["stopped"])
         elif act == Act.SUSPENDED:
-            self._settle(in_a_row=event.details.get("in_a_row", 1))
+            self._settle(in_a_row=event.details.get("in_a_row"))
             until = event.details.get("until", IN_PERSON)
             # What was disowned came at the moment of the suspension, or just after it.
             self.suspended_at = self.disowned_at or event.at
             self.suspended_until = None if until == IN_PERSON else parse_datetime(until)
         elif act in _SUCCESSES | _LIFTED:
-            self._settle(in_a_row=0)
+            self._settle(in_a_row=0 if event.details.get("row_ends", True) else None)
         elif act in _FAILURES and event.details.get("failures") and not self._stopped_at(event.at):
             self.failures += 1
         elif act == Act.MEMBERSHIP_CLOSED:
@@ -91,8 +92,10 @@ class Person:
         if act == Act.SIGNED_IN and event.details.get("second") == "recovery code":
             self.acts.add(Act.RECOVERY_CODES_MADE)
 
-    def _settle(self, *, in_a_row: int) -> None:
-        self.settled, self.failures, self.suspensions = True, 0, in_a_row
+    def _settle(self, *, in_a_row: int | None) -> None:
+        self.settled, self.failures = True, 0
+        if in_a_row is not None:
+            self.suspensions = in_a_row
         self.suspended_at = self.suspended_until = self.disowned_at = None
 
     def _stopped_at(self, moment: datetime) -> bool:
@@ -151,10 +154,11 @@ class Applied:
         if person.settled:
             changes = {
                 "attempts_cleared": F("attempts"),
-                "suspensions": person.suspensions,
                 "suspended_at": person.suspended_at,
                 "suspended_until": person.suspended_until,
             }
+        if person.suspensions is not None:
+            changes["suspensions"] = person.suspensions
         if person.failures:
             changes |= {"attempts": F("attempts") + person.failures, "last_attempt_at": Now()}
         if person.distrusted:

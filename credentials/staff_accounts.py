@@ -6,6 +6,8 @@ admin save; what follows from it is here.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
@@ -53,13 +55,21 @@ def change_own_password(
     return REFUSED
 
 
-def changed(user: User, *, by: User, source: str, fields: list[str], **now: object) -> None:
+def changed(
+    user: User, *, by: User, source: str, fields: list[str], reason: str = "", **now: object
+) -> None:
     """Follow up on a saved change of `user`: end the open sessions, and record it.
 
-    `fields`: what was changed; `now`: how it stands now, for what is no secret. In the caller's
-    transaction.
+    A password that somebody else set is known to two: it opens one page only, where its owner
+    chooses another (credentials.staff_site). `fields`: what was changed; `reason`: why, of a
+    colleague's; `now`: how it stands now, for what is no secret. In the caller's transaction.
     """
-    User.objects.filter(pk=user.pk).update(epoch=F("epoch") + 1)
+    updates: dict[str, Any] = {"epoch": F("epoch") + 1}
+    if {"added", "password"} & set(fields):
+        updates["password_is_temporary"] = by.pk != user.pk
+    User.objects.filter(pk=user.pk).update(**updates)
+    if reason:
+        now["reason"] = reason.strip()
     audit.record(
         Event.Act.STAFF_CHANGED,
         by=audit.staff(by),

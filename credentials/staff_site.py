@@ -11,6 +11,7 @@ from functools import wraps
 from inspect import ismethod
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
@@ -25,6 +26,7 @@ from django.views.decorators.cache import never_cache
 from credentials import audit, login, second_factor, staff_views
 from credentials.models import Event
 from credentials.throttling import client_address
+from credentials.views import signed_out
 
 
 class StaffSite(AdminSite):
@@ -40,10 +42,18 @@ class StaffSite(AdminSite):
         return super().has_permission(request) and second_factor.is_proven(request.session)
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        """As Django's; and every attempt that a page refuses is on record, whatever the page."""
+        """As Django's; and every attempt that a page refuses is on record, whatever the page.
+
+        Whose password is a temporary one gets to the page for choosing another, and to no other.
+        """
+        with_a_temporary_password = (self.password_change, self.logout)
 
         @wraps(view)
         def recorded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            temporary = request.user.password_is_temporary  # type: ignore[union-attr]
+            if temporary and view not in with_a_temporary_password:
+                messages.warning(request, _("First choose a password that only you know."))
+                return redirect("admin:password_change")
             try:
                 return view(request, *args, **kwargs)
             except PermissionDenied as refused:
@@ -112,7 +122,7 @@ class StaffSite(AdminSite):
                 user=request.user, session=request.session, source=client_address(request)
             )
             request.user = AnonymousUser()
-        return redirect("admin:login")
+        return signed_out("admin:login")
 
     def _page(self, view: Any, request: HttpRequest, title: Any, **context: Any) -> HttpResponse:
         request.current_app = self.name

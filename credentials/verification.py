@@ -34,6 +34,7 @@ FAILURES_A_DAY = 3
 HAND_OFF_LENGTH = 6
 HAND_OFF_LIFE = timedelta(minutes=5)
 HAND_OFF_ATTEMPTS = 3
+HAND_OFFS_AN_HOUR = 10
 
 Channel = IdentityCheck.Channel
 PERMISSIONS = {
@@ -264,10 +265,28 @@ def require_opened(
     return check
 
 
-def make_hand_off_code(*, member: Member, source: str) -> str:
-    """Return a new code for the signed-in member to read out; an older one ends."""
+def make_hand_off_code(*, member: Member, source: str) -> str | Refusal:
+    """Return a new code for the signed-in member to read out; an older one ends.
+
+    Refused after so many within an hour: each new one brings new tries, and a call takes one.
+    """
     code = codes.random_digits(HAND_OFF_LENGTH)
     with transaction.atomic():
+        # One at a time, so that parallel ones cannot pass the limit.
+        Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+        made = Event.objects.filter(
+            whom=member.number,
+            act=Event.Act.HAND_OFF_CODE_MADE,
+            at__gt=Now() - timedelta(hours=1),
+        )
+        if made.count() >= HAND_OFFS_AN_HOUR:
+            return Refusal(
+                Why.REFUSED,
+                reason=_(
+                    "You have made many codes within an hour. Please wait an hour, or let the "
+                    "operator ask you questions instead."
+                ),
+            )
         HandOffCode.objects.update_or_create(
             member=member,
             defaults={

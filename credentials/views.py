@@ -129,7 +129,14 @@ def log_out(request: HttpRequest) -> HttpResponse:
         login.log_out(user=request.user, session=request.session, source=client_address(request))
         request.user = AnonymousUser()
         rotate_token(request)
-    return redirect("login")
+    return signed_out("login")
+
+
+def signed_out(to: str) -> HttpResponse:
+    """Lead to the page `to`, with nothing left in the browser of what it showed."""
+    response = redirect(to)
+    response["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 class RegistrationView(ActView):

@@ -89,6 +89,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     attempts = models.PositiveIntegerField(default=0)
     attempts_cleared = models.PositiveIntegerField(default=0)
     last_attempt_at = models.DateTimeField(null=True, blank=True)
+    password_is_temporary = models.BooleanField(
+        _("password to be replaced"),
+        default=False,
+        db_default=False,
+        help_text=_("An administrator set it: it opens the page for choosing one's own, no other."),
+    )
     suspensions = models.PositiveSmallIntegerField(
         _("suspensions in a row"), default=0, help_text=_("With no sign-in between.")
     )
@@ -203,6 +209,7 @@ class Member(models.Model):
             models.Index(Lower("email"), name="member_email_any_case"),
         ]
         permissions = [
+            ("suspend_member", "Can suspend a member at their word"),
             ("reinstate_member", "Can lift a suspension"),
             ("reinstate_member_in_person", "Can lift a suspension that only ends in person"),
             ("start_pin_reset", "Can start a PIN re-set in person"),

@@ -68,7 +68,15 @@ def fingerprints(pin: str, *, card_number: str) -> list[str]:
     keys rotated is still known again.
     """
     message = _bound_to(card_number) + b"\0" + pin.encode()
-    return [hmac.new(key, message, "sha256").hexdigest() for key in settings.PIN_KEYS.values()]
+    return [
+        hmac.new(_fingerprint_key(key), message, "sha256").hexdigest()
+        for key in settings.PIN_KEYS.values()
+    ]
+
+
+def _fingerprint_key(key: bytes) -> bytes:
+    """Return a key for fingerprints alone, from the one that seals: each use has its own."""
+    return hmac.digest(key, b"portal pin fingerprint", "sha256")
 
 
 # First days of the eras in which a living member can have been born.

@@ -8,12 +8,15 @@ slots (members/hashing.py), not by the threads.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import environ
+from gunicorn.glogging import Logger, SafeAtoms
 
 # So many files may be open: every connection is one.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -40,6 +43,27 @@ limit_request_field_size = 8190
 forwarded_allow_ips = ""
 control_socket_disable = True
 accesslog = "-"
+
+
+class JsonAtoms(SafeAtoms):
+    """What a line of the access log is made of, each as it may stand inside a JSON string.
+
+    The path comes decoded, with whatever somebody put there: a quote or a line break must not
+    end the line and begin another one of their own.
+    """
+
+    def __init__(self, atoms: Mapping[str, Any]) -> None:
+        escaped = {name: json.dumps(str(value))[1:-1] for name, value in atoms.items()}
+        dict.__init__(self, escaped)
+
+
+class JsonLines(Logger):
+    """gunicorn's log, whose access lines are JSON whatever is asked."""
+
+    atoms_wrapper_class = JsonAtoms
+
+
+logger_class = JsonLines
 # No query string and no referrer: an address could carry what somebody typed.
 access_log_format = (
     '{"at":"%(t)s","method":"%(m)s","path":"%(U)s","status":%(s)s,"bytes":%(B)s,"us":%(D)s}'

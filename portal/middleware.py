@@ -5,6 +5,7 @@ Beyond Django's SecurityMiddleware and the content security policy.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,11 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+
+from credentials.problems import is_for_machines, problem
+from credentials.throttling import client_address
+
+logger = logging.getLogger(__name__)
 
 # By its path, not by name: a process for members alone has no such pages (SERVE).
 _STAFF = "/admin/"
@@ -31,6 +37,24 @@ class BrowserRules:
         response.setdefault("Permissions-Policy", _PERMISSIONS_POLICY)
         response["Cache-Control"] = "no-store"
         return response
+
+
+class MachinesOverTls:
+    """Refuses the API over plain HTTP, where a page redirects to HTTPS.
+
+    The client has sent its key and a PIN in clear by then. A redirect would be followed, and so
+    would every later request begin: nobody would notice. A refusal is noticed the first time.
+    403, because whoever asks this way is not let in: 421 would invite to ask again elsewhere.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SECURE_SSL_REDIRECT and is_for_machines(request) and not request.is_secure():
+            logger.error("api: asked over plain HTTP, from %s", client_address(request))
+            return problem(403, "Use https://. What was sent in clear counts as known: replace it.")
+        return self.get_response(request)
 
 
 class BodyTooLarge(BadRequest):

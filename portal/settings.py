@@ -39,6 +39,8 @@ SERVE = one_of("SERVE", "both", "members", "staff")
 RECORD_COPY = env.str("RECORD_COPY", default="")
 if RECORD_COPY:
     RECORD_COPY = str(BASE_DIR / RECORD_COPY)
+# The lender's and its products' names, as people would put them into a password.
+LENDER_NAMES = env.list("LENDER_NAMES", default=[])
 CALL_CENTRE_PHONE = env.str("CALL_CENTRE_PHONE", default="0120-000-000")
 CALL_CENTRE_HOURS = env.str("CALL_CENTRE_HOURS", default="9:00–21:00")
 
@@ -95,6 +97,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "portal.middleware.BrowserRules",
     "csp.middleware.CSPMiddleware",
+    "portal.middleware.MachinesOverTls",
     "portal.middleware.ReadableRequests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -167,6 +170,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "credentials.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "credentials.passwords.PatternValidator"},
+    {"NAME": "credentials.passwords.ContextWordsValidator"},
     {"NAME": "credentials.passwords.OwnDataValidator"},
 ]
 
@@ -192,7 +196,8 @@ CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 LANGUAGE_COOKIE_NAME = "__Host-language" if SECURE else "language"
 DEVICES_COOKIE_NAME = "__Host-devices" if SECURE else "devices"
 SECURE_SSL_REDIRECT = SECURE
-SECURE_REDIRECT_EXEMPT = [r"^healthz/$", r"^readyz/$"]
+# The API is refused instead (portal.middleware.MachinesOverTls).
+SECURE_REDIRECT_EXEMPT = [r"^healthz/$", r"^readyz/$", r"^api/"]
 if TRUSTED_PROXIES >= 1:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 2 * 365 * 86400 if SECURE else 0

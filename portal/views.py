@@ -25,7 +25,7 @@ _OUT_OF_REACH = (OperationalError, InterfaceError, StorageError)
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer that this process is alive; asks nothing of anybody else."""
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @login_not_required

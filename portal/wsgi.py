@@ -11,6 +11,10 @@ from django.urls import get_resolver
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 django.setup()
 
+from portal.checks import warn_of_published_keys  # noqa: E402 it needs the settings
+
+warn_of_published_keys()
+
 # Where that has not been done, so that a bare checkout serves; and before the application, which
 # looks once, when it starts, for the files there are.
 if not settings.PLAIN_HTTP and not (settings.STATIC_ROOT / "staticfiles.json").exists():

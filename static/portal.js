@@ -94,6 +94,16 @@ showErrors();
 offerPrinting();
 openAnswer();
 addEventListener("hashchange", openAnswer);
+// A page of a signed-in member that is taken back from the browser's cache asks anew whether the
+// session is still open; until it knows, it shows nothing.
+if (document.querySelector("[data-signed-in]")) {
+  addEventListener("pagehide", (event) => {
+    if (event.persisted) document.body.hidden = true;
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+}
 // A page taken back from the browser's cache must not show what was typed.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;

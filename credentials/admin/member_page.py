@@ -62,6 +62,13 @@ def next_steps(member: Member, staff: User, check: IdentityCheck | None) -> list
         return steps
     if suspension.is_in_force(user):
         offer(suspension.permission_to_lift(user), "member_reinstate", _("Lift the suspension"))
+    if not (suspension.is_in_force(user) and suspension.ends_only_in_person(user)):
+        offer(
+            suspension.SUSPEND,
+            "member_suspend",
+            _("Stop account and card"),
+            rests_on_verification=False,
+        )
     offer(
         pin_reset.PERMISSION,
         "member_pin_reset",

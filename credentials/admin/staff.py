@@ -1,6 +1,7 @@
 """Members of staff: their roles, their passwords, and what administrators do for a colleague.
 
-Every change ends the colleague's open sessions and is on record (credentials.staff_accounts).
+Every change takes a reason, ends the colleague's open sessions and is on record
+(credentials.staff_accounts).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from credentials import staff_accounts, suspension
 from credentials.admin.desk import local_time, staff_of
-from credentials.forms.second_factor import ReasonForm
+from credentials.forms.staff import AddStaffForm, ChangeStaffForm, ReasonForm, SetPasswordForm
 from credentials.refusals import Refusal
 from credentials.throttling import client_address
 from members.models import User
@@ -37,9 +38,14 @@ class StaffAdmin(UserAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("Role"), {"fields": ("is_active", "groups")}),
-        (_("Sign-in"), {"fields": ("enrolled", "state", "last_sign_in")}),
+        (_("Sign-in"), {"fields": ("enrolled", "state", "last_sign_in", "password_is_temporary")}),
+        (_("Why"), {"fields": ("reason",)}),
     )
-    readonly_fields = ("enrolled", "state", "last_sign_in")
+    readonly_fields = ("enrolled", "state", "last_sign_in", "password_is_temporary")
+    form = ChangeStaffForm
+    add_form = AddStaffForm
+    change_password_form = SetPasswordForm
+    change_user_password_template = "admin/members/user/password.html"  # noqa: S105 a page
     filter_horizontal = ("groups",)
     change_form_template = "admin/members/user/page.html"
     add_fieldsets = (
@@ -47,7 +53,7 @@ class StaffAdmin(UserAdmin):
             None,
             {
                 "classes": ("wide",),
-                "fields": ("username", "usable_password", "password1", "password2"),
+                "fields": ("username", "usable_password", "password1", "password2", "reason"),
             },
         ),
     )
@@ -98,13 +104,14 @@ class StaffAdmin(UserAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         staff = form.instance
-        fields = list(form.changed_data) if change else ["added"]
+        fields = [name for name in form.changed_data if name != "reason"] if change else ["added"]
         if fields:
             staff_accounts.changed(
                 staff,
                 by=staff_of(request),
                 source=client_address(request),
                 fields=fields,
+                reason=form.cleaned_data["reason"],
                 active=staff.is_active,
                 roles=sorted(staff.groups.values_list("name", flat=True)),
             )
@@ -122,6 +129,7 @@ class StaffAdmin(UserAdmin):
                     by=staff_of(request),
                     source=client_address(request),
                     fields=["password"],
+                    reason=request.POST["reason"],
                 )
         return answer
 

@@ -1,4 +1,4 @@
-"""The work list of suspensions, and lifting one."""
+"""The work list of suspensions, suspending at the member's word, and lifting a suspension."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django.views.generic import TemplateView
 from credentials import audit, suspension
 from credentials.admin.desk import local_time
 from credentials.admin.pages import DeskPage, guarded, require
-from credentials.forms.suspension import ReinstateForm
+from credentials.forms.suspension import ReinstateForm, SuspendForm
 from credentials.models import Event
 from credentials.refusals import Refusal
 from credentials.throttling import client_address
@@ -64,6 +64,7 @@ def rows_of(page: Page[User], staff: User) -> list[Row]:
         failed_from=Subquery(failed.values("source")[:1]),
         failed_way=Subquery(failed.values("details__way")[:1]),
         reported=suspension.reported(number="number", since="user__suspended_at"),
+        at_word=suspension.at_word(number="number", since="user__suspended_at"),
     )
     of = {member.pk: member for member in members}
     return [_row(user, of[user.member_id], staff) for user in page]  # type: ignore[index]
@@ -73,14 +74,18 @@ def _row(user: User, member: Any, staff: User) -> Row:
     way = str(member.failed_way or "")
     label = str(Way(way).label) if way in Way.values else ""
     in_person = suspension.ends_only_in_person(user)
-    reported = in_person and member.reported
+    reported, at_word = in_person and member.reported, in_person and member.at_word
+    if reported:
+        why = str(_("the member: “this wasn't me”"))
+    else:
+        why = str(_("at the member's word")) if at_word else label
     return Row(
         pk=member.pk,
         number=masked_number(member.number),
         name=masked_name(member.name),
         since=local_time(user.suspended_at) if user.suspended_at else "",
-        why=str(_("the member: “this wasn't me”")) if reported else label,
-        source="" if reported else member.failed_from or "",
+        why=why,
+        source="" if reported or at_word else member.failed_from or "",
         until=local_time(user.suspended_until) if user.suspended_until else "",
         in_person=in_person,
         in_a_row=user.suspensions,
@@ -125,6 +130,30 @@ class Suspended(TemplateView):
             rows=rows_of(page, self.staff),
             which=which if which in WHICH else "all",
             **context,
+        )
+
+
+class Suspend(DeskPage):
+    """Ask what happened, and who calls where nobody is verified; then stop account and card."""
+
+    permission = suspension.SUSPEND
+    address = "suspend"
+    url_name = "member_suspend"
+    title = _("Stop account and card")
+    template_name = "admin/members/member/suspend.html"
+    form_class = SuspendForm
+    done = _("Account and card are stopped, until it is lifted in person.")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "verified": self.check is not None}
+
+    def act(self, form: SuspendForm, source: str) -> Refusal | HttpResponse | None:
+        return suspension.suspend(
+            self.member.user,
+            by=self.staff,
+            reason=form.cleaned_data["reason"],
+            said=form.cleaned_data.get("said", ""),
+            source=source,
         )
 
 
@@ -173,4 +202,4 @@ def words_of_state(member: Member) -> str:
     return say("suspended until %(until)s") % {"until": local_time(user.suspended_until)}
 
 
-PAGES: tuple[type[DeskPage], ...] = (Reinstate,)
+PAGES: tuple[type[DeskPage], ...] = (Suspend, Reinstate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from credentials.api_keys import LONGEST_LIFE_DAYS
+from credentials.api_keys import LIFE_DAYS, LONGEST_LIFE_DAYS
 from credentials.models import ApiKey
 
 
@@ -26,7 +26,8 @@ class MakeKeyForm(ReasonForm):
     scope = forms.ChoiceField(label=_("The key may"), choices=ApiKey.Scope.choices)
     days = forms.IntegerField(
         label=_("Valid for how many days"),
-        help_text=_("Empty: until it is revoked."),
+        help_text=_("Empty: a year."),
+        initial=LIFE_DAYS,
         required=False,
         min_value=1,
         max_value=LONGEST_LIFE_DAYS,

@@ -124,16 +124,6 @@ class SecondFactorForm(AppCodeForm):
         )
 
 
-class ReasonForm(forms.Form):
-    """Staff: what is done about a colleague's account, and why."""
-
-    reason = forms.CharField(
-        label=_("Reason, and how you made sure who asks"),
-        max_length=500,
-        widget=forms.Textarea(attrs={"rows": 3}),
-    )
-
-
 class OwnPasswordForm(ActForm):
     """Staff: one's own password. The fields are those of the admin's page."""
 
@@ -162,6 +152,8 @@ class OwnPasswordForm(ActForm):
                 validate_password(password, self.user)
             except ValidationError as error:
                 self.add_error("new_password1", error)
+        if password and password == data.get("old_password"):
+            self.add_error("new_password1", ValidationError(_("Choose another one."), code="same"))
         if password and again and password != again:
             self.add_error(
                 "new_password2", ValidationError(_("The two passwords differ."), code="differ")

@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                 ('scope', models.CharField(choices=[('card-verifications', 'verify cards')], max_length=32, verbose_name='scope')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('created_by', models.CharField(max_length=160, verbose_name='created by')),
-                ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires at')),
+                ('expires_at', models.DateTimeField(verbose_name='expires at')),
                 ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked at')),
                 ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='keys', to='credentials.apiclient')),
             ],
@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Session',
             fields=[
-                ('key', models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ('key_digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('data', models.TextField()),
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('last_seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True)),

@@ -7,6 +7,7 @@ ROLES = {
         ("members", "member", "view_member"),
         ("members", "member", "verify_on_phone"),
         ("members", "member", "tell_member_number"),
+        ("members", "member", "suspend_member"),
         ("members", "member", "reinstate_member"),
         ("members", "member", "prepare_pin_reset"),
         ("members", "member", "close_membership"),
@@ -16,6 +17,7 @@ ROLES = {
     "Store": [
         ("members", "member", "view_member"),
         ("members", "member", "verify_in_person"),
+        ("members", "member", "suspend_member"),
         ("members", "member", "reinstate_member"),
         ("members", "member", "reinstate_member_in_person"),
         ("members", "member", "start_pin_reset"),

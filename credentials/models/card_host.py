@@ -34,7 +34,7 @@ class ApiKey(models.Model):
     scope = models.CharField(_("scope"), max_length=32, choices=Scope.choices)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     created_by = models.CharField(_("created by"), max_length=160)
-    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"))
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     class Meta:

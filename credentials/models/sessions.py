@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 class Session(models.Model):
     """An open session: of a visitor in the middle of a registration, a member or staff."""
 
-    key = models.CharField(primary_key=True, max_length=40)
+    # Of the key in the cookie (credentials.sessions): the row itself opens nothing.
+    key_digest = models.CharField(primary_key=True, max_length=64)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="sessions"
     )
@@ -24,5 +25,4 @@ class Session(models.Model):
         verbose_name_plural = _("sessions")
 
     def __str__(self) -> str:
-        # Never the key: whoever knows it holds the session.
         return f"session of user {self.user_id}"

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'member',
                 'verbose_name_plural': 'members',
-                'permissions': [('reinstate_member', 'Can lift a suspension'), ('reinstate_member_in_person', 'Can lift a suspension that only ends in person'), ('start_pin_reset', 'Can start a PIN re-set in person'), ('prepare_pin_reset', 'Can prepare a PIN re-set for a contract machine'), ('verify_on_phone', 'Can verify identity on the phone'), ('verify_in_person', 'Can verify identity in person'), ('tell_member_number', 'Can tell a member number after verification'), ('close_membership', 'Can check and close memberships'), ('view_overview', 'Can see the overview')],
+                'permissions': [('suspend_member', 'Can suspend a member at their word'), ('reinstate_member', 'Can lift a suspension'), ('reinstate_member_in_person', 'Can lift a suspension that only ends in person'), ('start_pin_reset', 'Can start a PIN re-set in person'), ('prepare_pin_reset', 'Can prepare a PIN re-set for a contract machine'), ('verify_on_phone', 'Can verify identity on the phone'), ('verify_in_person', 'Can verify identity in person'), ('tell_member_number', 'Can tell a member number after verification'), ('close_membership', 'Can check and close memberships'), ('view_overview', 'Can see the overview')],
                 'indexes': [models.Index(fields=['kana_key', 'birth_date'], name='member_kana_birth'), models.Index(fields=['birth_date', 'kana_key'], name='member_birth_date'), models.Index(fields=['phone'], name='member_phone'), models.Index(django.db.models.functions.text.Lower('email'), name='member_email_any_case')],
             },
         ),
@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('attempts_cleared', models.PositiveIntegerField(default=0)),
                 ('last_attempt_at', models.DateTimeField(blank=True, null=True)),
+                ('password_is_temporary', models.BooleanField(db_default=False, default=False, help_text="An administrator set it: it opens the page for choosing one's own, no other.", verbose_name='password to be replaced')),
                 ('suspensions', models.PositiveSmallIntegerField(default=0, help_text='With no sign-in between.', verbose_name='suspensions in a row')),
                 ('suspended_at', models.DateTimeField(blank=True, null=True, verbose_name='suspended at')),
                 ('suspended_until', models.DateTimeField(blank=True, help_text='Empty while suspended: until staff lift it in person or the PIN is re-set.', null=True, verbose_name='suspended until')),

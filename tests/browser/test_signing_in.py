@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from django.db.models import F
+from playwright.sync_api import Playwright, expect
 
-from tests.browser.equipment import in_pairs
+from members.models import User
+from tests.browser.equipment import LAUNCH, Equipment, in_pairs, with_scripts
 from tests.browser.people import HANAKO, TARO
 from tests.browser.visitor import Visitor
 from tests.factories import PIN
@@ -38,6 +40,62 @@ def test_the_card_leads_to_the_member_number_and_signing_out_hides_it(visitor: V
     with visitor.page.expect_navigation():
         visitor.page.go_back()
     visitor.is_at("/login/?next=/")
+    assert DIGITS not in visitor.page.content()
+
+
+@in_pairs
+def test_signing_out_is_on_every_page_and_only_for_who_is_signed_in(visitor: Visitor) -> None:
+    visitor.open("/login/")
+    expect(visitor.button("Sign out")).to_have_count(0)
+    sign_in(visitor)
+    for path in ("/", "/member-number/memo/", "/closure/", "/hand-off/", "/pin/prepare/", "/help/"):
+        visitor.open(path)
+        expect(visitor.button("Sign out")).to_be_in_viewport(ratio=1)
+    visitor.press("Sign out")
+    visitor.is_at("/login/")
+    visitor.open("/")
+    visitor.is_at("/login/?next=/")
+
+
+def session_ends() -> None:
+    User.objects.filter(member__number=HANAKO.member_number).update(epoch=F("epoch") + 1)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_back_button_shows_no_number_once_the_session_has_ended(
+    portal: str, playwright: Playwright, scripts: bool
+) -> None:
+    # With the cache for going back and forward, which Playwright switches off.
+    browser = playwright.chromium.launch(
+        **LAUNCH, ignore_default_args=["--disable-back-forward-cache"]
+    )
+    context = browser.new_context(**Equipment("desktop", "en", scripts).context, base_url=portal)
+    page = context.new_page()
+    page.goto("/login/")
+    page.locator("[name=card_number]").fill(HANAKO.card_number)
+    page.locator("[name=pin]").fill(PIN)
+    page.locator("form.form button.button").click()
+    expect(page.locator("#member-number")).to_have_text(DIGITS)
+    page.goto("/help/")
+    session_ends()
+    page.go_back(wait_until="commit")
+    page.wait_for_url("**/login/?next=/")
+    assert DIGITS not in page.content()
+    browser.close()
+
+
+@with_scripts
+def test_a_page_taken_back_as_it_was_shows_nothing_and_asks_anew(visitor: Visitor) -> None:
+    visitor.open("/login/")
+    sign_in(visitor)
+    visitor.is_at("/")
+    # What a browser does that keeps pages, said of this one: Chromium keeps none of ours.
+    kept = "new PageTransitionEvent('{}', {{persisted: true}})"
+    visitor.page.evaluate(f"dispatchEvent({kept.format('pagehide')})")
+    expect(visitor.page.locator("#member-number")).to_be_hidden()
+    session_ends()
+    visitor.page.evaluate(f"dispatchEvent({kept.format('pageshow')})")
+    visitor.page.wait_for_url("**/login/?next=/")
     assert DIGITS not in visitor.page.content()
 
 

@@ -59,6 +59,7 @@ def test_the_administrator_gives_somebody_a_role(staff: Callable[[str], Visitor]
     administrator.page.locator("[name=username]").fill("sato")
     administrator.page.locator("[name=password1]").fill(PASSWORD)
     administrator.page.locator("[name=password2]").fill(PASSWORD)
+    administrator.page.locator("[name=reason]").fill("New at the branch")
     administrator.press("Save")
     sato = User.objects.get(username="sato")
     administrator.is_at(f"/admin/members/user/{sato.pk}/change/")
@@ -66,6 +67,7 @@ def test_the_administrator_gives_somebody_a_role(staff: Callable[[str], Visitor]
     administrator.page.locator(roles).select_option(label="Store")
     if administrator.scripts:
         administrator.page.locator("#id_groups_add, #id_groups_add_link").first.click()
+    administrator.page.locator("[name=reason]").fill("New at the branch")
     administrator.press("Save")
     assert [role.name for role in sato.groups.all()] == ["Store"]
     assert sato.is_staff

@@ -426,11 +426,12 @@ def test_administrator_adds_staff_who_can_sign_in_and_do_their_part() -> None:
     client = in_role("Administrator")
     password = "a long password of the new one"
     typed = {"username": "newcomer", "password1": password, "password2": password}
-    answer = client.post(f"{STAFF}add/", typed | {"usable_password": "true"})
+    typed |= {"usable_password": "true", "reason": "New at the branch"}
+    answer = client.post(f"{STAFF}add/", typed)
     newcomer = User.objects.get(username="newcomer")
     assert answer["Location"] == f"{STAFF}{newcomer.pk}/change/"
     role = Group.objects.get(name="Store")
-    changed = {"username": "newcomer", "is_active": "on", "groups": [str(role.pk)]}
+    changed = {"is_active": "on", "groups": [str(role.pk)], "reason": "New at the branch"}
     assert client.post(answer["Location"], changed).status_code == 302
     own = browser()
     own.post("/admin/login/", {"username": "newcomer", "password": password})
@@ -439,6 +440,9 @@ def test_administrator_adds_staff_who_can_sign_in_and_do_their_part() -> None:
     [letters] = re.findall(r'id="second-factor-secret">([A-Z2-7 ]+)<', page)
     code = app_code(secret=b32decode(letters.replace(" ", "")))
     own.post("/admin/second-factor/enrol/", {"code": code})
+    chosen = "a long password of their own"
+    typed = {"old_password": password, "new_password1": chosen, "new_password2": chosen}
+    assert own.post("/admin/password_change/", typed).status_code == 302
     assert own.get(MEMBERS).status_code == 200
     assert own.get(STAFF).status_code == 403
 
@@ -446,7 +450,7 @@ def test_administrator_adds_staff_who_can_sign_in_and_do_their_part() -> None:
 def test_closing_a_member_of_staff_ends_their_session() -> None:
     staff = StaffFactory(role="Store")
     theirs = as_staff(staff)
-    changed = {"username": staff.username, "groups": []}
+    changed = {"groups": [], "reason": "Left the company"}
     assert in_role("Administrator").post(f"{STAFF}{staff.pk}/change/", changed).status_code == 302
     assert not is_signed_in(theirs)
 
@@ -456,6 +460,7 @@ def test_new_password_of_staff_ends_their_session() -> None:
     theirs = as_staff(staff)
     password = "another long password of theirs"
     typed = {"usable_password": "true", "password1": password, "password2": password}
+    typed["reason"] = "Forgot it, came to my desk"
     path = f"{STAFF}{staff.pk}/password/"
     assert in_role("Administrator").post(path, typed).status_code == 302
     assert not is_signed_in(theirs)
@@ -468,6 +473,7 @@ def test_administrator_cannot_take_over_a_superuser_or_a_member(page: str) -> No
     password = "another long password of theirs"
     typed = {
         "username": "taken",
+        "reason": "x",
         "usable_password": "true",
         "password1": password,
         "password2": password,
@@ -482,6 +488,7 @@ def test_administrator_cannot_take_over_a_superuser_or_a_member(page: str) -> No
 def test_administrator_cannot_make_a_superuser() -> None:
     staff = StaffFactory()
     typed = {"username": staff.username, "is_active": "on", "is_superuser": "on", "is_staff": "on"}
+    typed["reason"] = "x"
     in_role("Administrator").post(f"{STAFF}{staff.pk}/change/", typed)
     assert not User.objects.get(pk=staff.pk).is_superuser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_missing_unknown_expired_and_revoked_keys_are_refused_alike(
     ]
     ApiKey.objects.update(expires_at=Now())
     answers.append(ask(headers=headers(f"Bearer {key}")))
-    ApiKey.objects.update(expires_at=None, revoked_at=Now())
+    ApiKey.objects.update(expires_at=Now() + timedelta(days=1), revoked_at=Now())
     answers.append(ask(headers=headers(f"Bearer {key}")))
     for answer in answers:
         assert_problem(answer, 401)
@@ -295,10 +296,21 @@ def test_nothing_else_is_there(client: Browser, address: str) -> None:
     assert_problem(client.post(address), 404)
 
 
-def test_plain_http_is_redirected(client: Browser) -> None:
-    answer = client.post(ADDRESS, headers={"x-forwarded-proto": "http"})
-    assert answer.status_code == 301
-    assert answer["Location"].startswith("https://")
+@pytest.mark.parametrize("path", [ADDRESS, DOCUMENT, "/api/", "/api/nowhere"])
+def test_plain_http_is_refused_and_not_redirected(client: Browser, path: str) -> None:
+    answer = client.post(path, headers={"x-forwarded-proto": "http"})
+    assert_problem(answer, 403)
+    assert "Location" not in answer
+
+
+def test_nothing_is_judged_over_plain_http(send: Callable[..., Any], key: str) -> None:
+    member = MemberFactory()
+    in_clear = {"authorization": f"Bearer {key}", "x-forwarded-proto": "http"}
+    assert_problem(
+        send(question(card_number=member.card.number, pin="9753"), headers=in_clear), 403
+    )
+    assert not CardVerification.objects.exists()
+    assert User.objects.get(member=member).attempts == 0
 
 
 def test_the_document_is_open_and_describes_every_end(client: Browser) -> None:

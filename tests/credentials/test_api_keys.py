@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from django.db.models import F
+from django.db.models.functions import Now
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from credentials import api_keys
 from credentials.models import ApiClient, ApiKey, Event
@@ -70,6 +73,17 @@ def test_a_key_ends_with_its_days(host: ApiClient, administrator: User) -> None:
     assert api_keys.authenticate(new.text) is None
 
 
+def test_a_key_that_was_given_no_days_ends_after_a_year(
+    host: ApiClient, administrator: User
+) -> None:
+    new = make(host, administrator, days=None)
+    assert new.key.expires_at - new.key.created_at == timedelta(days=365)
+    event = Event.objects.get(act=Event.Act.API_KEY_MADE)
+    assert event.details["days"] == 365
+    ApiKey.objects.update(expires_at=Now())
+    assert api_keys.authenticate(new.text) is None
+
+
 def test_a_client_that_is_not_active_has_no_valid_key(host: ApiClient, administrator: User) -> None:
     new = make(host, administrator)
     ApiClient.objects.update(is_active=False)
@@ -97,7 +111,7 @@ def test_what_is_not_the_key_opens_nothing(
 
 
 @pytest.mark.parametrize(
-    "how", [{"reason": " "}, {"scope": "everything"}, {"days": 0}, {"days": 99999}]
+    "how", [{"reason": " "}, {"scope": "everything"}, {"days": 0}, {"days": 731}]
 )
 def test_what_a_key_cannot_be(host: ApiClient, administrator: User, how: dict[str, Any]) -> None:
     assert isinstance(make(host, administrator, **how), Refusal)
@@ -133,7 +147,8 @@ def test_in_the_admin_a_key_is_made_shown_once_and_revoked(
     [text] = re.findall(r"msp_[a-z0-9]{8}_[\w-]{43}", shown.content.decode())
     key = api_keys.authenticate(text)
     assert key
-    assert key.expires_at is None
+    assert key.expires_at - key.created_at == timedelta(days=365)
+    assert date_format(localtime(key.expires_at)) in shown.content.decode()
     assert shown["Cache-Control"] == "no-store"
 
     keys = "/admin/credentials/apikey/"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 
 from credentials import card_verification
@@ -33,7 +34,10 @@ _traces = count(1)
 def key() -> ApiKey:
     client = ApiClient.objects.create(name="card host")
     return ApiKey.objects.create(
-        client=client, prefix="msp_tests000", scope=ApiKey.Scope.CARD_VERIFICATIONS
+        client=client,
+        prefix="msp_tests000",
+        scope=ApiKey.Scope.CARD_VERIFICATIONS,
+        expires_at=Now() + timedelta(days=1),
     )
 
 
@@ -161,7 +165,9 @@ def test_a_trace_number_with_other_contents_is_refused_and_counts_nothing(
 def test_clients_have_trace_numbers_of_their_own(ask: Callable[..., Any]) -> None:
     member = MemberFactory()
     other = ApiKey.objects.create(
-        client=ApiClient.objects.create(name="other"), prefix="msp_tests001"
+        client=ApiClient.objects.create(name="other"),
+        prefix="msp_tests001",
+        expires_at=Now() + timedelta(days=1),
     )
     assert ask(member, trace="T1") is Code.APPROVED
     assert ask(member, WRONG, trace="T1", by=other) is Code.WRONG_PIN

@@ -343,6 +343,29 @@ class TestSuspensions:
         assert masked_number(member.number) not in only
         assert Event.objects.filter(act=Event.Act.MEMBERS_SEARCHED).count() == 2
 
+    def test_stopped_at_the_members_word(self, calls: Browser, member: Member) -> None:
+        address = at("member_suspend", member.pk)
+        assert address in page_of(calls, member)
+        page = calls.get(address).content.decode()
+        assert 'name="said"' in page
+        assert member.name_kana not in page
+        asked = {"said": "ヤマダ ハナコ 1983-12-30", "reason": "Lost the purse"}
+        assert calls.post(address, asked).status_code == 200
+        asked["said"] = "ヤマダ ハナコ 1983-12-31"
+        answer = calls.post(address, asked)
+        assert answer["Location"] == at("members_member_change", member.pk)
+        assert User.objects.get(member=member).suspended_until is None
+        assert address not in page_of(calls, member)
+        listed = calls.get(at("members_suspended")).content.decode()
+        assert "会員本人の申し出" in listed
+
+    def test_stopped_without_a_question_once_verified(self, store: Browser, member: Member) -> None:
+        store.post(at("member_verify_in_person", member.pk), IN_PERSON)
+        address = at("member_suspend", member.pk)
+        assert 'name="said"' not in store.get(address).content.decode()
+        assert store.post(address, {"reason": "Lost the purse"}).status_code == 302
+        assert User.objects.get(member=member).suspended_at is not None
+
     def test_costs_the_same_however_many_there_are(self, calls: Browser) -> None:
         def cost() -> int:
             with CaptureQueriesContext(connection) as queries:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -24,6 +26,32 @@ def test_pattern_is_refused_with_its_reason(password: str, english: str, japanes
         with override(language), pytest.raises(ValidationError) as refused:
             validate_password(password)
         assert told in " ".join(refused.value.messages)
+
+
+@pytest.mark.parametrize(
+    ("password", "named"),
+    [
+        ("password1234", "password"),
+        ("Password!2025!", "password"),
+        ("member-service", "service, member"),
+        ("メンバー会員パスワード", "パスワード, 会員"),
+        ("aoyamaloan2025", "aoyamaloan"),
+        ("kaiin.lender", "lender, kaiin"),
+    ],
+)
+def test_word_of_the_service_with_a_few_signs_is_refused(
+    password: str, named: str, settings: Any
+) -> None:
+    settings.LENDER_NAMES = ["Ａｏｙａｍａloan"]
+    settings.ALLOWED_HOSTS = ["kaiin.lender.co.jp"]
+    with override("en"), pytest.raises(ValidationError) as refused:
+        validate_password(password)
+    assert f"more than “{named}”" in " ".join(refused.value.messages)
+
+
+@pytest.mark.parametrize("password", ["my password is a secret", "a member of the hiking club"])
+def test_sentence_may_have_such_a_word_in_it(password: str) -> None:
+    validate_password(password)
 
 
 @pytest.mark.parametrize(

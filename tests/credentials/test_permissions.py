@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db.models.functions import Now
 from django.urls import URLPattern, get_resolver, reverse
 
 from credentials import closure
@@ -35,6 +36,7 @@ TABLE: dict[str, set[str]] = {
     "member_prepare_pin_reset": {CALLS},
     "member_verify_in_person": {STORE},
     "member_pin_reset": {STORE},
+    "member_suspend": DESK,
     "member_reinstate": DESK,
     "member_close": DESK,
     "member_withdraw_closure": DESK,
@@ -109,6 +111,7 @@ ACTS = [
     "member_verify_in_person",
     "member_pin_reset",
     "member_prepare_pin_reset",
+    "member_suspend",
     "member_reinstate",
     "member_close",
     "member_withdraw_closure",
@@ -141,7 +144,11 @@ def pks() -> Callable[[str], Any]:
         "outboxmail": OutboxMail.objects.all()[0].pk,
         "apiclient": client.pk,
         "apikey": ApiKey.objects.create(
-            client=client, prefix="abc", key_digest="0" * 64, scope="card-verifications"
+            client=client,
+            prefix="abc",
+            key_digest="0" * 64,
+            scope="card-verifications",
+            expires_at=Now(),
         ).pk,
         "group": Group.objects.get(name=STORE).pk,
     }

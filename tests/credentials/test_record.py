@@ -144,6 +144,8 @@ def test_events_are_exported_as_they_are_filtered(auditor: Browser) -> None:
     # By member, the lists that showed the member among others are there as well.
     assert [row["act"] for row in rows][:2] == ["number_told", "members_searched"]
     assert "回線の確認" in rows[0]["details"]
+    told = Event.objects.get(act=Event.Act.NUMBER_TOLD)
+    assert rows[0]["at"] == timezone.localtime(told.at).strftime("%Y-%m-%d %H:%M:%S+09:00")
     event = Event.objects.get(act=Event.Act.RECORD_EXPORTED)
     assert (event.whom, event.details) == ("123456789", {"what": "events"})
 

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db import connection
 
 from credentials import second_factor, totp
-from credentials.models import Event, RecoveryCode, SecondFactor, Session
+from credentials.models import Event, RecoveryCode, SecondFactor
 from credentials.refusals import Refusal
+from credentials.sessions import rows
 from credentials.staff_accounts import reset_second_factor
 from members import sealing
 from members.models import User
@@ -280,7 +281,7 @@ def test_no_secret_stands_in_the_database() -> None:
     staff = StaffFactory(second_factor=False)
     browser = password_step(staff)
     secret = secret_on(browser)
-    unconfirmed = Session.objects.get(key=browser.session.session_key).data
+    unconfirmed = rows(browser.session.session_key).get().data
     answer = browser.post("/admin/second-factor/enrol/", {"code": app_code(secret=secret)})
     codes = recovery_codes_in(answer.content.decode())
     columns = [unconfirmed]

@@ -15,7 +15,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from credentials.models import Event, SecondFactor, Session
-from credentials.sessions import SessionStore
+from credentials.sessions import SessionStore, rows
 from members.models import User
 from tests.clock import time_passes
 from tests.conftest import Browser, sign_in_staff
@@ -106,7 +106,7 @@ def test_signing_in_gives_a_new_key_and_the_old_one_is_gone(sign_in: SignIn) -> 
     attacker = browser()
     attacker.cookies[COOKIE] = planted
     assert not is_signed_in(attacker)
-    assert not Session.objects.filter(key=planted).exists()
+    assert not rows(planted).exists()
 
 
 def planted_by_an_attacker() -> tuple[Browser, Browser]:
@@ -125,7 +125,7 @@ def test_planted_key_is_nobodys_after_the_first_step_of_staff() -> None:
     assert answer.status_code == 302
     first_step = victim.cookies[COOKIE].value
     assert first_step != planted
-    assert not Session.objects.filter(key=planted).exists()
+    assert not rows(planted).exists()
     SecondFactor.objects.update(last_step=0)
     # The attacker cannot take the second step, nor is the key of the first that of the end.
     assert attacker.post("/admin/second-factor/", {"code": app_code()}).status_code == 302
@@ -143,7 +143,7 @@ def test_planted_key_is_nobodys_in_the_steps_of_the_registration(
     planted = attacker.cookies[COOKIE].value
     victim.post("/web-id/register/", {"member_number": member.number, "email": member.email})
     assert victim.cookies[COOKIE].value != planted
-    assert not Session.objects.filter(key=planted).exists()
+    assert not rows(planted).exists()
     code = code_in(deliver()[-1])
     # With the code and the planted key: not one step further.
     for path in ("/web-id/register/code/", "/web-id/register/choose/"):
@@ -214,7 +214,7 @@ def test_key_that_a_visitor_made_up_is_never_taken_over() -> None:
     client.cookies[COOKIE] = "a" * 32
     with_card(client, MemberFactory())
     assert client.cookies[COOKIE].value != "a" * 32
-    assert not Session.objects.filter(key="a" * 32).exists()
+    assert not rows("a" * 32).exists()
 
 
 def test_nothing_of_a_visitors_session_is_left_after_signing_in() -> None:
@@ -229,7 +229,7 @@ def test_signing_in_again_as_somebody_else_leaves_no_session_of_the_first() -> N
     first = client.cookies[COOKIE].value
     other = MemberFactory()
     with_card(client, other)
-    assert not Session.objects.filter(key=first).exists()
+    assert not rows(first).exists()
     assert Session.objects.get().user == user_of(other)
 
 
@@ -244,8 +244,9 @@ def test_signing_in_again_as_somebody_else_leaves_no_session_of_the_first() -> N
 def test_signing_out_deletes_the_row(sign_in: SignIn, path: str) -> None:
     client = sign_in()
     key = client.cookies[COOKIE].value
-    client.post(path)
-    assert not Session.objects.filter(key=key).exists()
+    answer = client.post(path)
+    assert answer["Clear-Site-Data"] == '"cache"'
+    assert not rows(key).exists()
     client.cookies[COOKIE] = key
     assert not is_signed_in(client)
 
@@ -284,12 +285,25 @@ def test_rotated_secret_key_ends_the_sessions(settings: Any) -> None:
 def test_session_row_says_whose_it_is_and_never_prints_its_key() -> None:
     client = signed_in_member()
     row = Session.objects.get()
-    assert str(row.user_id) == row_data(row)[SESSION_KEY]
-    assert client.cookies[COOKIE].value not in str(row)
+    key = client.cookies[COOKIE].value
+    assert SessionStore(key).load()[SESSION_KEY] == str(row.user_id)
+    assert key not in str(row)
 
 
-def row_data(row: Session) -> dict[str, Any]:
-    return SessionStore(row.key).load()
+@who
+def test_row_of_a_session_opens_none(sign_in: SignIn) -> None:
+    client = sign_in()
+    client.get("/")
+    [row] = Session.objects.values()
+    key = client.cookies[COOKIE].value
+    assert key not in str(row)
+    thief = browser()
+    thief.cookies[COOKIE] = row["key_digest"]
+    assert not is_signed_in(thief)
+    assert SessionStore(row["key_digest"]).load() == {}
+    assert not SessionStore().exists(row["key_digest"])
+    SessionStore().delete(row["key_digest"])
+    assert is_signed_in(client)
 
 
 def test_visitor_who_only_looks_gets_no_session() -> None:
@@ -312,7 +326,7 @@ def test_ended_sessions_are_cleared_away_and_open_ones_stay() -> None:
     time_passes(minutes=16)
     kept = signed_in_member()
     SessionStore.clear_expired()
-    assert Session.objects.get().key == kept.cookies[COOKIE].value
+    assert Session.objects.get() == rows(kept.cookies[COOKIE].value).get()
 
 
 def test_ended_sessions_of_visitors_are_cleared_away_as_well() -> None:

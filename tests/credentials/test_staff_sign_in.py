@@ -23,11 +23,12 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from credentials.management.commands import demo
 from credentials.models import Event, SecondFactor, Session
-from credentials.sessions import SessionStore
+from credentials.sessions import SessionStore, rows
 from members.models import User
 from portal.urls import addresses
 from tests.conftest import Browser, sign_in_staff
 from tests.factories import PASSWORD, PIN, MemberFactory, StaffFactory, app_code
+from tests.pages import said
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = ["Call centre", "Store", "Auditor", "Administrator"]
@@ -123,7 +124,7 @@ def test_session_key_changes_with_each_step() -> None:
     first = browser.session.session_key
     browser.post("/admin/second-factor/", {"code": app_code()})
     assert browser.session.session_key != first
-    assert not Session.objects.filter(key=first).exists()
+    assert not rows(first).exists()
 
 
 @pytest.mark.django_db
@@ -217,14 +218,23 @@ def test_changed_role_ends_sessions_and_is_on_record(
 ) -> None:
     administrator, colleague = staff_browser("Administrator"), staff_browser("Store")
     url = f"/admin/members/user/{colleague.staff.pk}/change/"
-    assert administrator.post(url, {"is_active": "on", "groups": []}).status_code == 302
+    typed = {"is_active": "on", "groups": [], "reason": "Moves to another branch"}
+    for reason in ("", " "):
+        assert administrator.post(url, typed | {"reason": reason}).status_code == 200
+        assert colleague.get("/admin/").status_code == 200
+    assert administrator.post(url, typed).status_code == 302
     assert colleague.get("/admin/").status_code == 302
     event = Event.objects.get(act=Event.Act.STAFF_CHANGED)
     assert event.by == f"staff:{administrator.staff.username}"
     assert event.whom == f"staff:{colleague.staff.username}"
-    assert event.details == {"fields": ["groups"], "active": True, "roles": []}
+    assert event.details == {
+        "fields": ["groups"],
+        "active": True,
+        "roles": [],
+        "reason": "Moves to another branch",
+    }
     epoch = User.objects.get(pk=colleague.staff.pk).epoch
-    administrator.post(url, {"is_active": "on", "groups": []})
+    administrator.post(url, typed)
     assert User.objects.get(pk=colleague.staff.pk).epoch == epoch, "nothing changed"
 
 
@@ -232,7 +242,8 @@ def test_changed_role_ends_sessions_and_is_on_record(
 def test_closed_account_is_out_at_once(staff_browser: Callable[..., Browser]) -> None:
     administrator, colleague = staff_browser("Administrator"), staff_browser("Store")
     groups = [group.pk for group in colleague.staff.groups.all()]
-    administrator.post(f"/admin/members/user/{colleague.staff.pk}/change/", {"groups": groups})
+    typed = {"groups": groups, "reason": "Left the company"}
+    administrator.post(f"/admin/members/user/{colleague.staff.pk}/change/", typed)
     assert colleague.get("/admin/").status_code == 302
     assert Event.objects.get(act=Event.Act.STAFF_CHANGED).details["active"] is False
 
@@ -245,10 +256,14 @@ def test_new_member_of_staff_is_on_record(staff_browser: Callable[..., Browser])
         "password1": "a first password",
         "password2": "a first password",
     }
-    answer = staff_browser("Administrator").post("/admin/members/user/add/", typed)
-    assert answer.status_code == 302
+    administrator = staff_browser("Administrator")
+    assert administrator.post("/admin/members/user/add/", typed).status_code == 200
+    assert not User.objects.filter(username="new-colleague").exists()
+    typed["reason"] = "New at the branch"
+    assert administrator.post("/admin/members/user/add/", typed).status_code == 302
     event = Event.objects.get(act=Event.Act.STAFF_CHANGED)
     assert (event.whom, event.details["fields"]) == ("staff:new-colleague", ["added"])
+    assert event.details["reason"] == "New at the branch"
 
 
 @pytest.mark.django_db
@@ -261,11 +276,56 @@ def test_password_given_by_an_administrator(staff_browser: Callable[..., Browser
         "set-password": "1",
     }
     url = f"/admin/members/user/{colleague.staff.pk}/password/"
+    assert administrator.post(url, typed).status_code == 200
+    assert colleague.get("/admin/").status_code == 200
+    typed["reason"] = "Forgot it, came to my desk"
     assert administrator.post(url, typed).status_code == 302
     assert colleague.get("/admin/").status_code == 302
-    assert Event.objects.get(act=Event.Act.STAFF_CHANGED).details["fields"] == ["password"]
+    event = Event.objects.get(act=Event.Act.STAFF_CHANGED)
+    assert event.details == {"fields": ["password"], "reason": "Forgot it, came to my desk"}
     own = f"/admin/members/user/{administrator.staff.pk}/password/"
     assert administrator.post(own, typed)["Location"] == OWN_PASSWORD
+
+
+@pytest.mark.django_db
+def test_password_of_an_administrators_opens_only_the_page_for_choosing_another() -> None:
+    staff, lent = StaffFactory(role="Store"), "lent by an administrator"
+    staff.set_password(lent)
+    staff.password_is_temporary = True
+    staff.save()
+    browser = Browser()
+    browser.post("/admin/login/", {"username": staff.username, "password": lent})
+    browser.post("/admin/second-factor/", {"code": app_code()})
+    for page in ("/admin/", "/admin/members/member/", "/admin/second-factor/recovery-codes/"):
+        for answer in (browser.get(page), browser.post(page)):
+            assert (answer.status_code, answer["Location"]) == (302, OWN_PASSWORD), page
+    told = said("First choose a password that only you know.", "ja")
+    assert told in browser.get(OWN_PASSWORD).content.decode()
+    same = {"old_password": lent, "new_password1": lent, "new_password2": lent}
+    assert browser.post(OWN_PASSWORD, same).status_code == 200
+    assert browser.get("/admin/")["Location"] == OWN_PASSWORD
+    assert browser.post(OWN_PASSWORD, {"old_password": lent, **NEW}).status_code == 302
+    assert browser.get("/admin/members/member/").status_code == 200
+    assert not User.objects.get(pk=staff.pk).password_is_temporary
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["add/", "{pk}/password/"])
+def test_password_that_an_administrator_sets_is_a_temporary_one(
+    staff_browser: Callable[..., Browser], page: str
+) -> None:
+    administrator, colleague = staff_browser("Administrator"), StaffFactory(role="Store")
+    typed = {
+        "username": "new-colleague",
+        "usable_password": "true",
+        "password1": "another long password",
+        "password2": "another long password",
+        "set-password": "1",
+        "reason": "Came to my desk",
+    }
+    url = f"/admin/members/user/{page.format(pk=colleague.pk)}"
+    assert administrator.post(url, typed).status_code == 302
+    assert User.objects.get(password_is_temporary=True).check_password("another long password")
 
 
 @pytest.mark.django_db

@@ -10,7 +10,7 @@ from django.core.mail import EmailMessage
 from django.test.utils import override_settings
 from django.utils import translation
 
-from credentials import suspension
+from credentials import suspension, verification
 from credentials.models import Event, OutboxMail
 from credentials.refusals import Why
 from members.models import Member, User, Way
@@ -235,6 +235,127 @@ def test_sign_in_between_two_suspensions_starts_their_row_anew() -> None:
     assert not in_force(member)
 
 
+# --- At the member's word ---------------------------------------------------------------------
+
+SAID = "ヤマダ ハナコ 1983-12-31"
+
+
+@pytest.mark.parametrize("role", ["Call centre", "Store"])
+@pytest.mark.parametrize("verified", [True, False])
+def test_staff_stop_an_account_at_once_at_the_members_word(
+    role: str, verified: bool, deliver: Deliver
+) -> None:
+    member, staff = MemberFactory(web_id="Hanako1983"), StaffFactory(role=role)
+    phone = browser()
+    with_card(phone, member)
+    if verified:
+        verify(member, staff)
+    refusal = suspension.suspend(
+        user_of(member),
+        by=staff,
+        reason=" Lost the purse ",
+        source="192.0.2.1",
+        said="" if verified else SAID,
+    )
+    assert refusal is None
+    assert not is_signed_in(phone)
+    time_passes(days=3650)
+    assert in_force(member)
+    assert with_card(browser(), member).status_code == 200
+    assert with_web_id(browser(), member).status_code == 200
+    event = Event.objects.get(act=Event.Act.SUSPENDED)
+    assert (event.by, event.whom, event.source) == (
+        f"staff:{staff.username}",
+        member.number,
+        "192.0.2.1",
+    )
+    assert event.details == {
+        "until": "in person",
+        "reason": "Lost the purse",
+        "verified": verified,
+    }
+    [mail] = deliver()
+    assert mail.to == [member.email]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "ヤマダ ハナコ",
+        "1983-12-31",
+        "ヤマダ 1983-12-31",
+        "ヤマダ ハナコ 1983-12-30",
+        "ヤマダ ハナコ 1983-12-31 0312345678",
+    ],
+)
+def test_to_stop_takes_the_whole_name_and_the_birth_date(said: str) -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    refusal = suspension.suspend(user_of(member), by=phone, reason="Lost it", said=said)
+    assert refusal
+    assert refusal.why is Why.REFUSED
+    assert not in_force(member)
+    event = Event.objects.get(act=Event.Act.IDENTITY_FAILED)
+    assert (event.by, event.whom) == (f"staff:{phone.username}", member.number)
+
+
+@pytest.mark.parametrize("said", ["やまだはなこ S58.12.31", "Yamada Hanako 1983/12/31"])
+def test_name_and_birth_date_are_taken_as_they_are_typed(said: str) -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    assert suspension.suspend(user_of(member), by=phone, reason="Lost it", said=said) is None
+
+
+def test_a_closed_phone_way_keeps_nobody_from_stopping() -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    for _ in range(3):
+        verification.check_by_questions(member=member, by=phone, answered=[])
+    assert verification.phone_way_is_closed(member)
+    assert suspension.suspend(user_of(member), by=phone, reason="Lost it", said=SAID) is None
+    assert in_force(member)
+
+
+def test_stopping_replaces_a_suspension_that_passes_and_none_that_lasts() -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    fail(member, 5)
+    user = user_of(member)
+    assert suspension.suspend(user, by=phone, reason="Was not me", said=SAID) is None
+    assert user_of(member).suspended_until is None
+    refusal = suspension.suspend(user, by=phone, reason="Once more", said=SAID)
+    assert refusal
+    assert refusal.reason == translation.gettext("This account is stopped already.")
+
+
+def test_what_the_member_stopped_is_lifted_in_person_only() -> None:
+    member = MemberFactory()
+    phone, store = StaffFactory(role="Call centre"), StaffFactory(role="Store")
+    assert suspension.suspend(user_of(member), by=phone, reason="Lost it", said=SAID) is None
+    verify(member, phone)
+    assert suspension.reinstate(user_of(member), by=phone, reason="Found it")
+    assert in_force(member)
+    verify(member, store)
+    assert suspension.reinstate(user_of(member), by=store, reason="Found it") is None
+    assert with_card(browser(), member).status_code == 302
+
+
+@pytest.mark.parametrize("role", [None, "Auditor", "Administrator"])
+def test_staff_without_the_permission_stop_nothing(role: str | None) -> None:
+    member, staff = MemberFactory(), StaffFactory(role=role)
+    refusal = suspension.suspend(user_of(member), by=staff, reason="Lost it", said=SAID)
+    assert refusal
+    assert refusal.why is Why.NOT_PERMITTED
+    assert not in_force(member)
+    assert Event.objects.filter(act=Event.Act.ACCESS_REFUSED, whom=member.number).exists()
+
+
+@pytest.mark.parametrize("reason", ["", " ", "　"])
+def test_stopping_takes_a_reason(reason: str) -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    refusal = suspension.suspend(user_of(member), by=phone, reason=reason, said=SAID)
+    assert refusal
+    assert refusal.reason == translation.gettext("State the reason.")
+    assert not in_force(member)
+
+
 # --- Lifting it -------------------------------------------------------------------------------
 
 
@@ -328,6 +449,26 @@ def test_third_in_a_row_is_lifted_by_the_store_only() -> None:
     verify(member, store)
     assert suspension.reinstate(user, by=store, reason="Came in") is None
     assert with_card(browser(), member).status_code == 302
+
+
+def test_lifting_on_the_phone_does_not_end_the_row() -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    for _ in range(2):
+        fail(member, 5)
+        verify(member, phone)
+        assert suspension.reinstate(user_of(member), by=phone, reason="Called back") is None
+        assert not in_force(member)
+    fail(member, 5)
+    time_passes(days=3650)
+    assert in_force(member)
+    verify(member, phone)
+    refusal = suspension.reinstate(user_of(member), by=phone, reason="Called back")
+    assert refusal
+    assert refusal.why is Why.NOT_PERMITTED
+    store = StaffFactory(role="Store")
+    verify(member, store)
+    assert suspension.reinstate(user_of(member), by=store, reason="Came in") is None
+    assert user_of(member).suspensions == 0
 
 
 def test_one_that_became_the_third_meanwhile_is_not_lifted_by_phone() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMessage
 from django.db import connection
+from django.db.models.functions import Now
 
 from credentials import verification
 from credentials.models import Event, HandOffCode, IdentityCheck
@@ -26,6 +28,7 @@ from credentials.verification import (
 from members.models import Member, User
 from tests.clock import time_passes
 from tests.factories import MemberFactory, StaffFactory
+from tests.pages import browser, with_card
 
 pytestmark = pytest.mark.django_db
 ENOUGH = [Fact.NAME, Fact.EMAIL, Fact.PHONE]
@@ -83,6 +86,36 @@ def test_only_what_is_on_file_is_asked_and_counts(operator: User) -> None:
     }
     assert ask(bare, operator, [Fact.EMAIL, Fact.PHONE, Fact.WEB_ID])
     assert opened(bare, operator) is None
+
+
+def test_a_member_makes_ten_hand_off_codes_an_hour_and_no_more(
+    member: Member, operator: User
+) -> None:
+    for _turn in range(10):
+        # Those of the hour before do not count.
+        Event.objects.create(
+            act=Event.Act.HAND_OFF_CODE_MADE,
+            by="member",
+            whom=member.number,
+            at=Now() - timedelta(minutes=61),
+        )
+    made = [made_for(member) for _turn in range(10)]
+    other = MemberFactory()
+    assert isinstance(made_for(member), Refusal)
+    assert isinstance(made_for(other), str)
+    assert Event.objects.filter(act=Event.Act.HAND_OFF_CODE_MADE, whom=member.number).count() == 20
+    # The last one holds; the refusal has made none.
+    assert read_out(member, operator, made[-1]) is None
+
+
+def test_the_page_says_that_there_were_too_many_codes(member: Member) -> None:
+    client = browser("en")
+    with_card(client, member)
+    for _turn in range(10):
+        assert 'id="hand-off-code"' in client.post("/hand-off/").content.decode()
+    page = client.post("/hand-off/").content.decode()
+    assert "You have made many codes within an hour." in page
+    assert 'id="hand-off-code"' not in page
 
 
 def test_no_question_gives_a_secret_away(member: Member) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from base64 import b64decode, b64encode
 from datetime import date
 from typing import Any
@@ -56,6 +57,18 @@ def test_seal_that_was_tampered_with_does_not_open(place: int, flip: int) -> Non
     raw[place % len(raw)] ^= flip
     tampered = f"{version}:{b64encode(bytes(raw)).decode()}"
     assert not pins.matches(tampered, "2580", card_number=CARD)
+
+
+def test_fingerprints_take_a_key_of_their_own(settings: Any) -> None:
+    first, second = settings.PIN_KEYS["v1"], b"another key, of thirty-two bytes"
+    settings.PIN_KEYS = {"v1": first, "v2": second}
+    made = pins.fingerprints("2580", card_number=CARD)
+    message = b"portal card pin\0" + CARD.encode() + b"\0" + b"2580"
+    for key, fingerprint in zip((first, second), made, strict=True):
+        # Never under the key that seals, as it is.
+        assert fingerprint != hmac.new(key, message, "sha256").hexdigest()
+        own = hmac.new(key, b"portal pin fingerprint", "sha256").digest()
+        assert fingerprint == hmac.new(own, message, "sha256").hexdigest()
 
 
 SEALED = pins.seal("2580", card_number=CARD)

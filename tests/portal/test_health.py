@@ -26,6 +26,7 @@ class NoDatabase:
 def test_alive_is_answered_without_a_database(client: Browser) -> None:
     answer = client.get("/healthz/")
     assert (answer.status_code, answer.content) == (200, b"ok\n")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
 
 
 @pytest.mark.django_db

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,6 +63,51 @@ def shown(checkout: Path, environment: dict[str, str], name: str) -> str:
 def test_portal_starts_with_everything_it_needs(checkout: Path) -> None:
     code, said = start(checkout, WHOLE, "check", "--deploy", "--fail-level", "WARNING")
     assert code == 0, said
+
+
+def test_cheap_hashes_are_refused_for_production(checkout: Path) -> None:
+    cheap = WHOLE | {"HASHING_MEMORY_KIB": "19455"}
+    code, said = start(checkout, cheap, "check", "--deploy")
+    assert code != 0
+    assert "portal.E001" in said
+    assert "HASHING_MEMORY_KIB" in said
+    code, said = start(checkout, cheap, "check")
+    assert code == 0, said
+
+
+def served(checkout: Path, environment: dict[str, str]) -> list[dict[str, str]]:
+    """Return what is logged as an error when the portal starts to serve."""
+    environment = environment | {"DJANGO_SETTINGS_MODULE": "portal.settings"}
+    code, said = start(checkout, environment, "shell", "-v0", "-c", "import portal.wsgi")
+    assert code == 0, said
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["level"] == "error"]
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        ({"DEBUG": "off"}, ["SECRET_KEY", "PIN_KEYS"]),
+        ({"DEBUG": "off", "SECRET_KEY": WHOLE["SECRET_KEY"]}, ["PIN_KEYS"]),
+        ({"DEBUG": "off", "SECRET_KEY": WHOLE["SECRET_KEY"], "PIN_KEYS": f"v2:{KEY}"}, []),
+        ({}, []),
+    ],
+    ids=["both", "one", "own keys", "debug"],
+)
+def test_published_keys_are_named_at_the_start_and_not_quoted(
+    checkout: Path, own: dict[str, str], named: list[str]
+) -> None:
+    shutil.copy(ROOT / ".env.example", checkout / ".env")
+    errors = served(checkout, own)
+    assert [line["event"].split()[0] for line in errors] == named
+    assert "0123456789" not in str(errors)
+    assert "ZXhhbXBsZSBvbmx5" not in str(errors)
+
+
+def test_a_published_key_is_told_among_others(checkout: Path) -> None:
+    [published] = re.findall(r"^PIN_KEYS=(\S+)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    [line] = served(checkout, WHOLE | {"PIN_KEYS": f"v2:{KEY},{published}"})
+    assert line["event"].startswith("PIN_KEYS ")
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE))

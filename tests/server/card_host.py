@@ -28,8 +28,9 @@ class CardHost:
             True,
         )
         portal.database.rows(
-            "INSERT INTO credentials_apikey (client_id, prefix, key_digest, scope, created_by)"
-            " VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO credentials_apikey"
+            " (client_id, prefix, key_digest, scope, created_by, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s, '2999-12-31 00:00:00')",
             client,
             self._key[:12],
             digest("api-key", self._key),

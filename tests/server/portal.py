@@ -111,6 +111,8 @@ class Portal:
     folder: Path
     gunicorn: subprocess.Popen[bytes]
     port: int
+    # What gunicorn and the portal said, both outputs together.
+    log: Path
 
     def visitor(self, address: str = "203.0.113.7") -> Visitor:
         """Return a new browser."""
@@ -180,4 +182,4 @@ def serving(database: Database, folder: Path, **settings: str) -> Iterator[Porta
     command = [sys.executable, "-m", "gunicorn", "-c", "portal/gunicorn.py", "portal.wsgi"]
     log = folder / f"gunicorn{next(_numbers)}.log"
     with running(command, log=log, ready=ready, env=env, cwd=ROOT) as process:
-        yield Portal(env, database, folder, process, port)
+        yield Portal(env, database, folder, process, port, log)
