@@ -17,50 +17,70 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg import Connection, OperationalError
+from psycopg_pool import PoolTimeout
+
+from portal.postgresql.options import WAIT_SECONDS
 
 
 class Doorway:
     """Lets everybody wait for a connection while there are any to be had, and else only a few."""
 
-    def __init__(self, few: int, seconds: float) -> None:
-        self._few, self._seconds = few, seconds
+    def __init__(self, *, few: int, patience: float) -> None:
+        self._few, self._patience = few, patience
         self._lock = threading.Lock()
         self._waiting = 0
-        # Since when somebody wanted a connection and nobody got one; None: all is well.
-        self._since: float | None = None
+        # When the last one got a connection, or somebody wanted one after a time of quiet.
+        self._last = 0.0
+        self._in_vain = False
 
     @contextmanager
-    def wait(self) -> Iterator[None]:
-        """Wait inside the block; raises OperationalError where enough others do in vain."""
+    def place(self) -> Iterator[None]:
+        """Wait inside the block, and ask `stays` now and then."""
         with self._lock:
-            self._since = self._since or monotonic()
-            in_vain = monotonic() - self._since > self._seconds
-            if in_vain and self._waiting >= self._few:
-                raise OperationalError("nobody gets a connection to the database")
+            if not self._waiting and not self._in_vain:
+                self._last = monotonic()
             self._waiting += 1
         try:
             yield
-            self._since = None
         finally:
             with self._lock:
                 self._waiting -= 1
 
+    def stays(self) -> bool:
+        """Whether one who waits may go on waiting: no, where enough others do so in vain."""
+        with self._lock:
+            self._in_vain = self._in_vain or monotonic() - self._last > self._patience
+            return not self._in_vain or self._waiting <= self._few
 
-_doorway = Doorway(few=4, seconds=0.5)
+    def got_one(self) -> None:
+        """Note that somebody got a connection."""
+        with self._lock:
+            self._last, self._in_vain = monotonic(), False
+
+
+_doorway = Doorway(few=4, patience=1.0)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's own, with a doorway before the pool."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a connection that nobody has hung up on: a look at the socket, no question."""
-        with _doorway.wait():
-            while True:
-                connection = super().get_new_connection(conn_params)
-                if not (self.pool and _is_readable(connection)):
+        """Return a connection on which nobody has hung up: a look at the socket, no question."""
+        end = monotonic() + WAIT_SECONDS
+        with _doorway.place():
+            while _doorway.stays():
+                try:
+                    connection = super().get_new_connection(conn_params)
+                except PoolTimeout:
+                    if monotonic() > end:
+                        raise
+                    continue
+                if not self.pool or not _is_readable(connection):
+                    _doorway.got_one()
                     return connection
                 connection.close()
                 self.pool.putconn(connection)
+        raise OperationalError("nobody gets a connection to the database")
 
 
 def _is_readable(connection: Connection[Any]) -> bool:

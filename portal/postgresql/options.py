@@ -12,7 +12,9 @@ from portal.postgresql.connections import bounded
 # The pool tries again by itself for so long, then with the next request: its pauses double, and
 # after a night's outage it would sleep for minutes beside a database that is back.
 _RECONNECT_SECONDS = 2
-_WAIT_SECONDS = 3
+# For a connection of the pool; a little at a time, so that it can be thought over.
+WAIT_SECONDS = 3
+_TURN_SECONDS = 0.5
 
 
 def connection_options(database: Mapping[str, Any], *, pool: int, seconds: int) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def connection_options(database: Mapping[str, Any], *, pool: int, seconds: int) 
     options["pool"] = {
         "min_size": 1,
         "max_size": pool,
-        "timeout": _WAIT_SECONDS,
+        "timeout": _TURN_SECONDS,
         "reconnect_timeout": _RECONNECT_SECONDS,
         # A second more than the server, which then says so itself if it can.
         "connection_class": bounded(seconds + 1) if seconds else Connection,
