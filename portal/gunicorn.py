@@ -20,7 +20,9 @@ environ.Env.read_env(Path(__file__).resolve().parent.parent / ".env")
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
 worker_class = "gthread"
-threads = 48
+# More than can be waiting when the database hangs: HASHING_QUEUE and a slot or two for hashing,
+# DATABASE_POOL in a statement, a few for a connection (portal.postgresql). One is left for health.
+threads = 64
 preload_app = True
 timeout = 60
 graceful_timeout = 30
