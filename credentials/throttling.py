@@ -21,6 +21,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage, Storage
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from credentials.codes import digest
 from credentials.refusals import Refusal, Why
@@ -99,7 +101,13 @@ def counters() -> Storage:
     backend = settings.CACHES["default"]["BACKEND"]
     if backend.endswith("RedisCache"):
         return RedisStorage(
-            settings.CACHE_URL, wrap_exceptions=True, socket_timeout=1, socket_connect_timeout=1
+            settings.CACHE_URL,
+            wrap_exceptions=True,
+            socket_timeout=1,
+            socket_connect_timeout=1,
+            # Once more, and at once, for a Redis that was started anew; the client's own default
+            # is three times with growing pauses, and somebody waits.
+            retry=Retry(NoBackoff(), 1),  # type: ignore[arg-type]
         )
     if backend.endswith("LocMemCache"):
         return MemoryStorage()
@@ -173,7 +181,8 @@ def admit(purpose: str, *, address: str, account: str = "") -> Admission | Refus
     def refuse(key: str) -> Refusal:
         Admission(tuple(counted)).forgive()
         wait = int(storage.get_expiry(key) - time.time()) + 1
-        return Refusal(Why.THROTTLED, retry_after=max(wait, 1))
+        # Whatever happened to the clock in between: no longer than a window lasts.
+        return Refusal(Why.THROTTLED, retry_after=min(max(wait, 1), counted[-1][1]))
 
     of_source = f"throttle:{purpose}:failures:{source}"
     if count(of_source, failures) > failures.amount:

@@ -16,6 +16,7 @@ def bounded(seconds: int) -> type[Connection[Any]]:
     connection is closed then, and nothing is cancelled: PostgreSQL would answer a cancelled
     COMMIT that waits for its standby with success.
     """
+
     class Bounded(Connection[Any]):
         def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
             end = monotonic() + (timeout or seconds)

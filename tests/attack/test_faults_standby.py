@@ -48,7 +48,9 @@ class Both:
         return self.primary.copy()
 
 
-def guess(portal: Portal, people: list[Person], told: Counter[Person], over: threading.Event) -> None:
+def guess(
+    portal: Portal, people: list[Person], told: Counter[Person], over: threading.Event
+) -> None:
     """Guess at one after the other, and count what we were told; until it is `over`."""
     visitor = portal.visitor()
     turn = 0
