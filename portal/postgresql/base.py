@@ -58,7 +58,8 @@ class Doorway:
             self._last, self._in_vain = monotonic(), False
 
 
-_doorway = Doorway(few=4, patience=1.0)
+# Longer than connections take to come round when the processor is short.
+_doorway = Doorway(few=4, patience=2.0)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

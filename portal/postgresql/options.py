@@ -14,7 +14,7 @@ from portal.postgresql.connections import bounded
 _RECONNECT_SECONDS = 2
 # For a connection of the pool; a little at a time, so that it can be thought over.
 WAIT_SECONDS = 3
-_TURN_SECONDS = 0.5
+_TURN_SECONDS = 1
 
 
 def connection_options(database: Mapping[str, Any], *, pool: int, seconds: int) -> dict[str, Any]:
