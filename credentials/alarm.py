@@ -35,7 +35,9 @@ _TURN_SECONDS = 5
 def raised_for() -> int:
     """Return for how many seconds the alarm is still raised; 0: it is not."""
     storage = throttling.counters()
-    return seconds_left(storage, _RAISED) if storage.get(_RAISED) else 0
+    if not storage.get(_RAISED):
+        return 0
+    return seconds_left(storage, _RAISED, at_most=settings.ALARM_SECONDS)
 
 
 def count_failure() -> None:

@@ -191,6 +191,9 @@ def in_redis(address: str) -> Storage:
     )
 
 
-def seconds_left(storage: Storage, key: str) -> int:
-    """Return in how many seconds a counter ends, at least 1."""
-    return max(int(storage.get_expiry(key) - time.time()) + 1, 1)
+def seconds_left(storage: Storage, key: str, *, at_most: int) -> int:
+    """Return in how many seconds a counter ends: at least 1, and no more than it lasts.
+
+    So much is sure also where this process's clock is wrong.
+    """
+    return min(max(int(storage.get_expiry(key) - time.time()) + 1, 1), at_most)

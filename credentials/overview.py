@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, DurationField, ExpressionWrapper, Min
 from django.db.models.functions import Now, TruncDay, TruncHour
 from django.utils.functional import Promise
 from django.utils.timezone import get_current_timezone, localtime, make_aware
-from django.utils.timezone import now as web_clock
 from django.utils.translation import gettext_lazy as _
 from limits.errors import StorageError
 
@@ -106,16 +106,27 @@ def alarm_state() -> Alarm:
     return Alarm(seconds, raised.at if raised else None)
 
 
+def _now() -> datetime:
+    """Return the database's clock, which the events bear, as local time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CURRENT_TIMESTAMP")
+        [now] = cursor.fetchone()
+    if isinstance(now, str):
+        # SQLite says it as text, in UTC.
+        now = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    return localtime(now)
+
+
 def by_hour() -> list[Figure]:
     """Return all pictures of the last HOURS hours, the one that runs included."""
-    this = localtime(web_clock()).replace(minute=0, second=0, microsecond=0)
+    this = _now().replace(minute=0, second=0, microsecond=0)
     moments = [this - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
     return list(_figures(moments, TruncHour("at"), by_hour=True))
 
 
 def by_day() -> list[Figure]:
     """Return all pictures of the last DAYS days, today included."""
-    today = localtime(web_clock()).date()
+    today = _now().date()
     midnight = datetime.min.time()
     moments = [
         make_aware(datetime.combine(today - timedelta(days=back), midnight))

@@ -151,7 +151,7 @@ def _admit(purpose: str, shares: tuple[Share, ...], account: str) -> Admission |
         # Once, and not for each of the thousands that may follow.
         if storage.incr(f"throttle:told:{key}", seconds) == 1:
             logger.warning("throttled: %s from %s", purpose, source)
-        return Refusal(Why.THROTTLED, retry_after=seconds_left(storage, key))
+        return Refusal(Why.THROTTLED, retry_after=seconds_left(storage, key, at_most=seconds))
 
     seconds = failures.get_expiry()
     for share in shares:

@@ -28,7 +28,9 @@ environ.Env.read_env(Path(__file__).resolve().parent.parent / ".env")
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 1)
 worker_class = "portal.gunicorn_worker.Worker"
-threads = 48
+# More than can be waiting when the database hangs: HASHING_QUEUE and a slot or two for hashing,
+# DATABASE_POOL in a statement, a few for a connection (portal.postgresql). One is left for health.
+threads = 64
 # Connections of a process, nearly all of them waiting for their clients.
 worker_connections = 2000
 preload_app = True

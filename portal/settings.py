@@ -15,6 +15,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from portal.environment import BASE_DIR, env, one_of, pin_keys, positive, rate
+from portal.postgresql.options import connection_options
 
 # --- What every installation says for itself -------------------------------------------------
 
@@ -26,6 +27,9 @@ SECRET_KEY = env.str("SECRET_KEY")
 PIN_KEYS = pin_keys(env.str("PIN_KEYS"))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 DATABASES = {"default": env.db_url("DATABASE_URL")}
+# How long a statement may take where somebody waits for it; 0, as manage.py says for its commands:
+# as long as it takes.
+DATABASE_SECONDS = env.int("DATABASE_SECONDS", default=5)
 CACHES = {"default": env.cache_url("CACHE_URL")}
 CACHE_URL = env.str("CACHE_URL")
 vars().update(env.email_url("EMAIL_URL"))
@@ -148,11 +152,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    # A thread that waits for a hashing slot holds no connection, so few of them serve many.
-    _database["OPTIONS"] = {
-        **_database.get("OPTIONS", {}),
-        "pool": {"min_size": 1, "max_size": positive("DATABASE_POOL", 10), "timeout": 5},
-    }
+    _database["ENGINE"] = "portal.postgresql"
+    _database["OPTIONS"] = connection_options(
+        _database, pool=positive("DATABASE_POOL", 10), seconds=DATABASE_SECONDS
+    )
 
 if CACHES["default"]["BACKEND"].endswith("FileBasedCache"):
     _cache = BASE_DIR / CACHES["default"]["LOCATION"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import InterfaceError, OperationalError, connection
@@ -19,6 +20,9 @@ from portal.middleware import BodyTooLarge
 
 RETRY_AFTER = "10"
 _OUT_OF_REACH = (OperationalError, InterfaceError, StorageError)
+# Of PostgreSQL's states that Django calls internal errors: a standby where the primary should be,
+# and a transaction that the server gave up because we did not go on with it.
+_NOT_OURS = {"25006", "25P03"}
 
 
 @login_not_required
@@ -32,20 +36,23 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """Answer whether database, cache and outbox are reachable: 200, or 503 with Retry-After."""
-    parts = {"database": _database, "cache": _cache, "outbox": _outbox}
-    state = {}
-    for name, check in parts.items():
-        try:
-            check()
-        except Exception as error:
-            state[name] = type(error).__name__
-        else:
-            state[name] = "ok"
+    state = {name: _state(check) for name, check in (("database", _database), ("cache", _cache))}
+    # It is in the database, which need not be waited for a second time.
+    state["outbox"] = _state(_outbox) if state["database"] == "ok" else state["database"]
     ready = set(state.values()) == {"ok"}
     response = JsonResponse(state, status=200 if ready else 503)
     if not ready:
         response["Retry-After"] = RETRY_AFTER
     return response
+
+
+def _state(check: Callable[[], object]) -> str:
+    """Return `ok`, or the kind of error and nothing of what it says."""
+    try:
+        check()
+    except Exception as error:
+        return type(error).__name__
+    return "ok"
 
 
 def _database() -> None:
@@ -60,6 +67,12 @@ def _cache() -> None:
 
 def _outbox() -> None:
     waiting().exists()
+
+
+def is_out_of_reach(error: BaseException | None) -> bool:
+    """Whether the error is that database or counters are gone, and not ours."""
+    state = getattr(getattr(error, "__cause__", None), "sqlstate", None)
+    return isinstance(error, _OUT_OF_REACH) or state in _NOT_OURS
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -78,7 +91,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say that it is our fault: 503 where database or cache are gone, 500 otherwise."""
-    gone = isinstance(sys.exc_info()[1], _OUT_OF_REACH)
+    gone = is_out_of_reach(sys.exc_info()[1])
     template, status = ("503.html", 503) if gone else ("500.html", 500)
     if is_for_machines(request):
         response = problem(status, "The error is on our side.")

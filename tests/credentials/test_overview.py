@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -80,12 +81,21 @@ def test_the_outboxs_age_is_that_of_the_oldest_mail_waiting() -> None:
     assert timedelta(minutes=6) < age.oldest < timedelta(minutes=8)
 
 
-def test_all_pictures_cost_five_statements() -> None:
+def test_all_pictures_cost_seven_statements() -> None:
+    """Two of them ask the database for the time."""
     with CaptureQueriesContext(connection) as queries:
         overview.by_hour()
         overview.by_day()
         overview.outbox_age()
-    assert len(queries) == 5
+    assert len(queries) == 7
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_the_pictures_end_with_the_databases_hour_and_not_the_web_servers(hours: int) -> None:
+    audit.record(Event.Act.SIGNED_IN, by=audit.MEMBER)
+    with time_machine.travel(timezone.now() + timedelta(hours=hours)):
+        [sign_ins] = [one for one in overview.by_hour() if one.name == "sign-ins"]
+    assert sign_ins.counts[-1] == 1
 
 
 @pytest.mark.parametrize(

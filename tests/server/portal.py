@@ -150,11 +150,11 @@ class Portal:
         return int(number)
 
     @contextmanager
-    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Run `manage.py worker` inside the block."""
+    def worker(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run `manage.py worker`, or what else is to do its work, inside the block."""
         log = self.folder / f"worker{next(_numbers)}.log"
         with running(
-            [sys.executable, "manage.py", "worker"],
+            [sys.executable, *(command or ("manage.py", "worker"))],
             log=log,
             ready=lambda: "worker started" in log.read_text(),
             env=self.env,
@@ -164,7 +164,9 @@ class Portal:
 
 
 @contextmanager
-def serving(database: Database, folder: Path, **settings: str) -> Iterator[Portal]:
+def serving(
+    database: Database, folder: Path, application: str = "portal.wsgi", **settings: str
+) -> Iterator[Portal]:
     """Run gunicorn inside the block, over a database that `set_up` prepared."""
     port = free_port()
     env = environment(database, folder, **settings) | {"BIND": f"127.0.0.1:{port}"}
@@ -179,7 +181,7 @@ def serving(database: Database, folder: Path, **settings: str) -> Iterator[Porta
         finally:
             connection.close()
 
-    command = [sys.executable, "-m", "gunicorn", "-c", "portal/gunicorn.py", "portal.wsgi"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "portal/gunicorn.py", application]
     log = folder / f"gunicorn{next(_numbers)}.log"
     with running(command, log=log, ready=ready, env=env, cwd=ROOT) as process:
         yield Portal(env, database, folder, process, port, log)
