@@ -79,13 +79,18 @@ def permission_to_lift(user: User) -> str:
     return f"members.{kind}"
 
 
-def lifted() -> dict[str, object]:
-    """Return the changes that lift a suspension and begin the count anew."""
+def lifted(*, in_person: bool) -> dict[str, object]:
+    """Return the changes that lift a suspension and begin the count anew.
+
+    How many went before it is forgotten `in_person` only: lifted on the phone again and again, a
+    PIN would face as many guesses as somebody has patience for.
+    """
+    row: dict[str, object] = {"suspensions": 0} if in_person else {}
     return {
         "attempts_cleared": F("attempts"),
-        "suspensions": 0,
         "suspended_at": None,
         "suspended_until": None,
+        **row,
     }
 
 
@@ -95,13 +100,14 @@ def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal
     Refused where `by` may not, where no reason is given, and where none is in force any more
     (somebody else lifted it, or it passed).
     """
-    in_person = ends_only_in_person(user)
+    only_in_person, in_person = ends_only_in_person(user), True
     permission, who = permission_to_lift(user), audit.staff(by)
     if user.member:
         check = verification.require_opened(permission, member=user.member, by=by, source=source)
         if isinstance(check, Refusal):
             return check
-        if in_person and check.channel != verification.Channel.IN_PERSON:
+        in_person = check.channel == verification.Channel.IN_PERSON
+        if only_in_person and not in_person:
             return Refusal(
                 Why.REFUSED, reason=_("This one is lifted only in person, with a document.")
             )
@@ -112,9 +118,9 @@ def reinstate(user: User, *, by: User, reason: str, source: str = "") -> Refusal
     with transaction.atomic():
         # Of the kind that was judged above: it may have become the third in the meantime.
         in_force = User.objects.filter(
-            pk=user.pk, suspended_at__isnull=False, suspended_until__isnull=in_person
+            pk=user.pk, suspended_at__isnull=False, suspended_until__isnull=only_in_person
         )
-        if not in_force.exclude(suspended_until__lte=Now()).update(**lifted()):
+        if not in_force.exclude(suspended_until__lte=Now()).update(**lifted(in_person=in_person)):
             return Refusal(Why.REFUSED, reason=_("This suspension is no longer in force."))
         audit.record(
             Event.Act.REINSTATED,

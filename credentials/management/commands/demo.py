@@ -119,7 +119,9 @@ class Command(BaseCommand):
                 card.sealed_pin = pins.seal(row["pin"], card_number=card.number)
             card.pin_origin = Card.Origin.FEED
             card.save()
-            User.objects.filter(member=card.member).update(password="!", **suspension.lifted())
+            User.objects.filter(member=card.member).update(
+                password="!", **suspension.lifted(in_person=True)
+            )
             WebID.objects.filter(member=card.member).delete()
         with_web_id = Member.objects.get(number=shown[1]["member_number"])
         WebID.objects.filter(name__lower=WEB_ID).delete()
@@ -138,7 +140,7 @@ class Command(BaseCommand):
             user.is_staff = True
             user.set_password(STAFF_PASSWORD)
             user.save()
-            User.objects.filter(pk=user.pk).update(**suspension.lifted())
+            User.objects.filter(pk=user.pk).update(**suspension.lifted(in_person=True))
             user.groups.set([Group.objects.get(name=role)])
             sealed = second_factor.seal(APP_SECRET, user.pk)
             factor = SecondFactor(pk=user.pk, sealed_secret=sealed, last_step=0)

@@ -1,0 +1,193 @@
+"""Signing in by every way, at the ATM too; suspension, and who lifts it; the end of a membership."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from math import inf
+from typing import Any
+
+from django.db.models import F
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from credentials import card_verification, closure, suspension
+from credentials.card_verification import Code
+from members.models import User
+from tests.pages import user_of, verify
+from tests.stories.model import Account, Attempt
+from tests.stories.world import PASSWORDS, PINS, Act, Tab, World
+
+SECRETS = st.sampled_from(["right", "right", "old", "wrong", "wrong"])
+NAMES = ["Sakura2024", "SAKURA2024", "sakura２０２４", "Tsubaki77"]
+
+
+def plain(name: str) -> str:
+    """Return a Web-ID as all its ways to write it have it in common."""
+    return name.replace("２０２４", "2024").casefold()
+
+
+class SigningIn(World):
+    """What comes in, and what keeps it out."""
+
+    traces = count(1)
+
+    def _pin(self, account: Account, which: str) -> str:
+        match which:
+            case "right":
+                return account.pin or PINS[0]
+            case "old" if account.old_pins:
+                return account.old_pins[-1]
+            case _:
+                return PINS[-1]
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data(), which=SECRETS, at_once=st.booleans())
+    def sign_in_with_the_card(self, data: Any, which: str, at_once: bool) -> None:
+        tab, account = self.draw_tab(data), self.draw_account(data)
+        pin = self._pin(account, which)
+        self.typed(pin)
+        fields = {"card_number": account.member.card.number, "pin": pin}
+        self._sign_in(tab, "/login/", fields, account, right=pin == account.pin, at_once=at_once)
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data(), name=st.sampled_from(NAMES), at_once=st.booleans())
+    def sign_in_with_a_web_id(self, data: Any, name: str, at_once: bool) -> None:
+        tab = self.draw_tab(data)
+        password = data.draw(st.sampled_from([*PASSWORDS.values(), "nobody's own words"]))
+        self.typed(password)
+        found = [one for one in self.accounts if one.web_id and plain(one.web_id) == plain(name)]
+        account = found[0] if found else None
+        right = account is not None and password == account.password
+        fields = {"web_id": name, "password": password}
+        self._sign_in(tab, "/login/web-id/", fields, account, right=right, at_once=at_once)
+
+    def _sign_in(
+        self,
+        tab: Tab,
+        path: str,
+        fields: dict[str, str],
+        account: Account | None,
+        *,
+        right: bool,
+        at_once: bool,
+    ) -> None:
+        attempt = account.begin(right=right, now=self.now) if account else None
+        act = partial(tab.client.post, path, fields)
+        paused = self.begin(act, judged=attempt is not None)
+
+        def end(answer: Any) -> None:
+            if account and account.opens(attempt, self.now):
+                assert answer.status_code == 302, "the right secret did not open"
+                self.opened(tab, account)
+                self.expected.append(Act.SIGNED_IN)
+            else:
+                assert answer.status_code == 200, "it opened"
+                self._failed(Act.SIGN_IN_FAILED, account, attempt)
+
+        self.leave(tab.name, paused, end, at_once=at_once)
+
+    def _failed(self, act: Act, account: Account | None, attempt: Attempt | None) -> bool:
+        suspended = account is not None and account.fails(attempt, self.now)
+        self.expected += [act, Act.SUSPENDED] if suspended else [act]
+        return suspended
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data())
+    def sign_in_where_no_slot_is_free(self, data: Any) -> None:
+        tab, account = self.draw_tab(data), self.draw_account(data)
+        fields = {"card_number": account.member.card.number, "pin": PINS[-1]}
+        self.slots.full = True
+        try:
+            assert tab.client.post("/login/", fields).status_code == 503
+        finally:
+            self.slots.full = False
+
+    @precondition(lambda self: "atm" not in self.under_way)
+    @rule(data=st.data(), which=SECRETS, at_once=st.booleans())
+    def type_the_pin_at_the_atm(self, data: Any, which: str, at_once: bool) -> None:
+        account = self.draw_account(data)
+        pin = self._pin(account, which)
+        self.typed(pin)
+        attempt = account.begin(right=pin == account.pin, now=self.now)
+        paused = self.begin(
+            partial(
+                card_verification.verify,
+                by=self.key,
+                card_number=account.member.card.number,
+                pin=pin,
+                terminal="ATM-1",
+                trace=f"{next(self.traces):012}",
+                source="192.0.2.9",
+            ),
+            judged=attempt is not None,
+        )
+
+        def end(answer: Any) -> None:
+            if account.opens(attempt, self.now):
+                assert answer is Code.APPROVED
+                self.expected.append(Act.CARD_VERIFIED)
+                return
+            suspended = self._failed(Act.CARD_REFUSED, account, attempt)
+            if attempt and not attempt.right:
+                assert answer is (Code.TRIES_EXCEEDED if suspended else Code.WRONG_PIN)
+            else:
+                assert answer in {Code.RESTRICTED, Code.TRIES_EXCEEDED, Code.UNAVAILABLE}
+
+        self.leave("atm", paused, end, at_once=at_once)
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data())
+    def sign_out(self, data: Any) -> None:
+        tab = self.draw_tab(data)
+        assert tab.client.post("/logout/").status_code == 302
+        if tab.holder:
+            self.expected.append(Act.SIGNED_OUT)
+            self.left(tab)
+
+    @rule(data=st.data(), in_person=st.booleans())
+    def staff_lift_the_suspension(self, data: Any, in_person: bool) -> None:
+        account = self.draw_account(data)
+        staff = self.store if in_person else self.phone
+        verify(account.member, staff)
+        self.expected.append(Act.IDENTITY_VERIFIED)
+        may = account.may_be_lifted(in_person=in_person, now=self.now)
+        refusal = suspension.reinstate(user_of(account.member), by=staff, reason="Asked for it")
+        assert may == (refusal is None)
+        if may:
+            account.lifted(in_person=in_person)
+            self.expected.append(Act.REINSTATED)
+        elif account.suspended_until == inf and not in_person:
+            self.expected.append(Act.ACCESS_REFUSED)
+
+    @rule(data=st.data())
+    def an_act_ends_all_sessions(self, data: Any) -> None:
+        account = self.draw_account(data)
+        User.objects.filter(member=account.member).update(epoch=F("epoch") + 1)
+        account.end += 1
+
+    @precondition(lambda self: not all(account.closed for account in self.accounts))
+    @rule(data=st.data())
+    def the_membership_is_closed(self, data: Any) -> None:
+        account = self.draw_account(data)
+        if account.closed:
+            return
+        member = account.member
+        verify(member, self.phone)
+        assert closure.ask_for(member=member, by=self.phone, certificate=False) is None
+        self.expected += [Act.IDENTITY_VERIFIED, Act.CLOSURE_ASKED]
+        under_way = closure.open_closure(member)
+        assert under_way
+        refusal = closure.check(
+            closure=under_way, by=self.phone, no_balance=True, nothing_open=True
+        )
+        if account.at_the_terminal(self.now):
+            assert refusal, "closed while the member stands at the terminal"
+            assert closure.withdraw_for(member=member, by=self.phone) is None
+            self.expected.append(Act.CLOSURE_WITHDRAWN)
+            return
+        assert refusal is None
+        assert closure.approve(closure=under_way, by=self.phone)
+        assert closure.approve(closure=under_way, by=self.store) is None
+        self.expected += [Act.CLOSURE_CHECKED, Act.MEMBERSHIP_CLOSED]
+        account.close()
