@@ -52,6 +52,9 @@ class Asked:
     tries_since: float = -inf
     mails_since: float = -inf
 
+    def confirmed_by(self, browser: str) -> bool:
+        return self.browser == browser and self.confirmed > -inf and not self.used
+
     def anew(self, browser: str, now: float) -> None:
         """The code and what came of it go; the counts stay."""
         if self.tries_since == -inf:

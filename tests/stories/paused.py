@@ -44,7 +44,7 @@ class Paused:
         _running.paused = self
         try:
             self.answer = self._act()
-        except BaseException as error:  # noqa: BLE001 handed to whoever waits
+        except BaseException as error:
             self._error = error
         finally:
             self.is_over = True

@@ -28,8 +28,10 @@ class Registering(World):
     @rule(data=st.data())
     def ask_to_register(self, data: Any) -> None:
         tab, account = self.draw_tab(data), self.draw_account(data)
-        if tab.holder not in (None, account):
-            return
+        if tab.holder in (None, account):
+            self._ask(tab, account)
+
+    def _ask(self, tab: Tab, account: Account) -> None:
         member = account.member
         fields = {"member_number": member.number, "email": member.email.upper()}
         answer = tab.client.post("/web-id/register/", fields)
@@ -65,6 +67,9 @@ class Registering(World):
     @precondition(lambda self: any(account.asked.waits for account in self.accounts))
     @rule()
     def the_worker_delivers(self) -> None:
+        self._deliver()
+
+    def _deliver(self) -> None:
         before = len(django_mail.outbox)
         known = set(self.secrets)
         mail.send_due(COMPOSERS)
@@ -87,7 +92,20 @@ class Registering(World):
     @precondition(lambda self: self.free)
     @rule(data=st.data(), which=st.sampled_from(["right", "right", "old", "wrong"]))
     def type_a_code(self, data: Any, which: str) -> None:
+        asked = [tab for tab in self.free if tab.asked]
+        self._type_a_code(data.draw(st.sampled_from([*asked * 3, *self.free])), which, data)
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data())
+    def come_as_far_as_choosing(self, data: Any) -> None:
         tab = self.draw_tab(data)
+        account = self.accounts[data.draw(st.sampled_from([0, 1]))]
+        if tab.holder in (None, account):
+            self._ask(tab, account)
+            self._deliver()
+            self._type_a_code(tab, "right", data)
+
+    def _type_a_code(self, tab: Tab, which: str, data: Any) -> None:
         account = tab.asked or self.draw_account(data)
         code = WRONG_CODE
         if which == "right":
@@ -108,7 +126,8 @@ class Registering(World):
     @precondition(lambda self: self.free)
     @rule(data=st.data(), name=st.sampled_from(NAMES), at_once=st.booleans())
     def choose(self, data: Any, name: str, at_once: bool) -> None:
-        tab = self.draw_tab(data)
+        may_now = [tab for tab in self.free if tab.asked and tab.asked.asked.confirmed_by(tab.name)]
+        tab = data.draw(st.sampled_from([*may_now * 5, *self.free]), label="browser")
         account = tab.asked
         password = PASSWORDS["member" if tab.name == "member" else "attacker"]
         self.typed(password)

@@ -1,4 +1,4 @@
-"""Signing in by every way, at the ATM too; suspension, and who lifts it; the end of a membership."""
+"""Signing in by every way, at the ATM too; suspension, and who lifts it; closure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.stories.model import Account, Attempt
 from tests.stories.world import PASSWORDS, PINS, Act, Tab, World
 
 SECRETS = st.sampled_from(["right", "right", "old", "wrong", "wrong"])
+SELDOM = st.sampled_from([False] * 7 + [True])
 NAMES = ["Sakura2024", "SAKURA2024", "sakura２０２４", "Tsubaki77"]
 
 
@@ -61,6 +62,22 @@ class SigningIn(World):
         right = account is not None and password == account.password
         fields = {"web_id": name, "password": password}
         self._sign_in(tab, "/login/web-id/", fields, account, right=right, at_once=at_once)
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data())
+    def guess_the_pin(self, data: Any) -> None:
+        tab, account = self.draw_tab(data), self.draw_account(data)
+        fields = {"card_number": account.member.card.number, "pin": PINS[-1]}
+        self._sign_in(tab, "/login/", fields, account, right=False, at_once=True)
+
+    @precondition(lambda self: self.tabs[0] in self.free)
+    @rule(at_once=st.booleans())
+    def the_member_signs_in(self, at_once: bool) -> None:
+        account = self.accounts[0]
+        pin = self._pin(account, "right")
+        fields = {"card_number": account.member.card.number, "pin": pin}
+        right = pin == account.pin
+        self._sign_in(self.tabs[0], "/login/", fields, account, right=right, at_once=at_once)
 
     def _sign_in(
         self,
@@ -167,10 +184,11 @@ class SigningIn(World):
         account.end += 1
 
     @precondition(lambda self: not all(account.closed for account in self.accounts))
-    @rule(data=st.data())
-    def the_membership_is_closed(self, data: Any) -> None:
+    @rule(data=st.data(), sure=SELDOM)
+    def the_membership_is_closed(self, data: Any, sure: bool) -> None:
         account = self.draw_account(data)
-        if account.closed:
+        if account.closed or not sure:
+            # Nothing happens to it any more, so not too soon.
             return
         member = account.member
         verify(member, self.phone)

@@ -34,7 +34,7 @@ class EverythingAtOnce(SigningIn, Registering, ResettingPins):
 
 @pytest.mark.parametrize(
     ("story", "examples"),
-    [(SigningIn, 40), (Registering, 30), (ResettingPins, 20), (EverythingAtOnce, 50)],
+    [(SigningIn, 50), (Registering, 40), (ResettingPins, 25), (EverythingAtOnce, 60)],
 )
 def test_what_must_hold_holds_after_every_step(
     story: type[World],

@@ -204,7 +204,7 @@ class World(RuleBasedStateMachine):
         paused, _end = self.under_way.pop(data.draw(st.sampled_from(sorted(self.under_way))))
         paused.kill()
 
-    @rule(seconds=st.sampled_from([61, 601, 960, 25 * 3600]))
+    @rule(seconds=st.sampled_from([61, 61, 61, 601, 960, 25 * 3600]))
     def time_passes(self, seconds: int) -> None:
         time_passes(seconds=seconds)
         self.now += seconds
