@@ -9,13 +9,12 @@ from unicodedata import normalize
 
 from django.core import mail as django_mail
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 
 from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
 from tests.stories.model import Account
 from tests.stories.signing_in import NAMES, plain
-from tests.stories.world import PASSWORDS, Act, Tab, World, says
+from tests.stories.world import PASSWORDS, Act, Tab, World, move, says
 
 WRONG_CODE = "000000"
 CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)
@@ -24,8 +23,7 @@ CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)
 class Registering(World):
     """Ask, have the code mailed, type it, choose; each step by whoever likes."""
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data())
+    @move(2, when=lambda self: self.free)
     def ask_to_register(self, data: Any) -> None:
         tab, account = self.draw_tab(data), self.draw_account(data)
         if tab.holder in (None, account):
@@ -38,8 +36,7 @@ class Registering(World):
         assert answer["Location"] == "/web-id/register/code/"
         self._asked(tab, account)
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data())
+    @move(1, when=lambda self: self.free)
     def ask_with_an_address_that_is_not_registered(self, data: Any) -> None:
         tab, account = self.draw_tab(data), self.draw_account(data)
         if tab.holder not in (None, account):
@@ -50,8 +47,7 @@ class Registering(World):
         self.forget(tab)
         tab.asked_in_vain = True
 
-    @precondition(lambda self: any(tab.asked for tab in self.free))
-    @rule(data=st.data())
+    @move(2, when=lambda self: any(tab.asked for tab in self.free))
     def ask_for_another_code(self, data: Any) -> None:
         tab = data.draw(st.sampled_from([tab for tab in self.free if tab.asked]))
         assert tab.client.post("/web-id/register/code/", {"resend": "1"}).status_code == 302
@@ -64,9 +60,8 @@ class Registering(World):
         account.asked.anew(tab.name, self.now)
         tab.asked = account
 
-    @precondition(lambda self: any(account.asked.waits for account in self.accounts))
-    @rule()
-    def the_worker_delivers(self) -> None:
+    @move(3, when=lambda self: any(account.asked.waits for account in self.accounts))
+    def the_worker_delivers(self, data: Any) -> None:
         self._deliver()
 
     def _deliver(self) -> None:
@@ -89,14 +84,12 @@ class Registering(World):
             told = f"{letter.subject} {letter.body}"
             assert not [one for one in known if says(told, one)], "a secret in a mail"
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data(), which=st.sampled_from(["right", "right", "old", "wrong"]))
+    @move(5, when=lambda self: self.free, which=st.sampled_from(["right", "right", "old", "wrong"]))
     def type_a_code(self, data: Any, which: str) -> None:
         asked = [tab for tab in self.free if tab.asked]
         self._type_a_code(data.draw(st.sampled_from([*asked * 3, *self.free])), which, data)
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data())
+    @move(4, when=lambda self: self.free)
     def come_as_far_as_choosing(self, data: Any) -> None:
         tab = self.draw_tab(data)
         account = self.accounts[data.draw(st.sampled_from([0, 1]))]
@@ -123,8 +116,7 @@ class Registering(World):
             self.expected.append(Act.CODE_FAILED)
             assert answer.status_code == 200
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data(), name=st.sampled_from(NAMES), at_once=st.booleans())
+    @move(6, when=lambda self: self.free, name=st.sampled_from(NAMES), at_once=st.booleans())
     def choose(self, data: Any, name: str, at_once: bool) -> None:
         may_now = [tab for tab in self.free if tab.asked and tab.asked.asked.confirmed_by(tab.name)]
         tab = data.draw(st.sampled_from([*may_now * 5, *self.free]), label="browser")

@@ -6,12 +6,11 @@ from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 
 from credentials import pin_reset
 from credentials.refusals import Refusal
 from tests.stories.model import Ticket
-from tests.stories.world import PINS, Act, World
+from tests.stories.world import PINS, Act, World, move
 
 WRONG_TICKET = "00000000"
 WEAK_PIN = "1111"
@@ -20,7 +19,7 @@ WEAK_PIN = "1111"
 class ResettingPins(World):
     """Staff start it, somebody types the ticket."""
 
-    @rule(data=st.data())
+    @move(3)
     def staff_start_a_re_set(self, data: Any) -> None:
         account = self.draw_account(data)
         ticket = self._start(account.member)
@@ -30,7 +29,7 @@ class ResettingPins(World):
         account.new_ticket(Ticket(ticket, self.now, self.now))
         self._started(account, ticket)
 
-    @rule(data=st.data(), old=st.booleans())
+    @move(2, old=st.booleans())
     def staff_start_what_was_prepared(self, data: Any, old: bool) -> None:
         account = self.draw_account(data)
         digits = account.ticket.digits if account.ticket else WRONG_TICKET
@@ -55,8 +54,7 @@ class ResettingPins(World):
         account.stop_pin()
         self.expected += [Act.IDENTITY_VERIFIED, Act.PIN_RESET_STARTED]
 
-    @precondition(lambda self: any(tab.holder for tab in self.free))
-    @rule(data=st.data())
+    @move(2, when=lambda self: any(tab.holder for tab in self.free))
     def the_member_prepares_one(self, data: Any) -> None:
         tab = data.draw(st.sampled_from([tab for tab in self.free if tab.holder]))
         account = tab.holder
@@ -69,9 +67,9 @@ class ResettingPins(World):
         account.new_ticket(Ticket(ticket, self.now))
         self.expected.append(Act.PIN_RESET_PREPARED)
 
-    @precondition(lambda self: self.free and any(one.ticket for one in self.accounts))
-    @rule(
-        data=st.data(),
+    @move(
+        7,
+        when=lambda self: self.free and any(one.ticket for one in self.accounts),
         which=st.sampled_from(["right", "right", "right", "old", "wrong"]),
         weak=st.sampled_from([False, False, True]),
         at_once=st.booleans(),

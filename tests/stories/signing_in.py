@@ -9,17 +9,16 @@ from typing import Any
 
 from django.db.models import F
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 
 from credentials import card_verification, closure, suspension
 from credentials.card_verification import Code
 from members.models import User
 from tests.pages import user_of, verify
 from tests.stories.model import Account, Attempt
-from tests.stories.world import PASSWORDS, PINS, Act, Tab, World
+from tests.stories.world import PASSWORDS, PINS, Act, Tab, World, move
 
 SECRETS = st.sampled_from(["right", "right", "old", "wrong", "wrong"])
-SELDOM = st.sampled_from([False] * 7 + [True])
+SELDOM = st.sampled_from([False, True])
 NAMES = ["Sakura2024", "SAKURA2024", "sakura２０２４", "Tsubaki77"]
 
 
@@ -42,8 +41,7 @@ class SigningIn(World):
             case _:
                 return PINS[-1]
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data(), which=SECRETS, at_once=st.booleans())
+    @move(4, when=lambda self: self.free, which=SECRETS, at_once=st.booleans())
     def sign_in_with_the_card(self, data: Any, which: str, at_once: bool) -> None:
         tab, account = self.draw_tab(data), self.draw_account(data)
         pin = self._pin(account, which)
@@ -51,8 +49,7 @@ class SigningIn(World):
         fields = {"card_number": account.member.card.number, "pin": pin}
         self._sign_in(tab, "/login/", fields, account, right=pin == account.pin, at_once=at_once)
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data(), name=st.sampled_from(NAMES), at_once=st.booleans())
+    @move(5, when=lambda self: self.free, name=st.sampled_from(NAMES), at_once=st.booleans())
     def sign_in_with_a_web_id(self, data: Any, name: str, at_once: bool) -> None:
         tab = self.draw_tab(data)
         password = data.draw(st.sampled_from([*PASSWORDS.values(), "nobody's own words"]))
@@ -63,16 +60,14 @@ class SigningIn(World):
         fields = {"web_id": name, "password": password}
         self._sign_in(tab, "/login/web-id/", fields, account, right=right, at_once=at_once)
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data())
+    @move(7, when=lambda self: self.free)
     def guess_the_pin(self, data: Any) -> None:
         tab, account = self.draw_tab(data), self.draw_account(data)
         fields = {"card_number": account.member.card.number, "pin": PINS[-1]}
         self._sign_in(tab, "/login/", fields, account, right=False, at_once=True)
 
-    @precondition(lambda self: self.tabs[0] in self.free)
-    @rule(at_once=st.booleans())
-    def the_member_signs_in(self, at_once: bool) -> None:
+    @move(5, when=lambda self: self.tabs[0] in self.free, at_once=st.booleans())
+    def the_member_signs_in(self, data: Any, at_once: bool) -> None:
         account = self.accounts[0]
         pin = self._pin(account, "right")
         fields = {"card_number": account.member.card.number, "pin": pin}
@@ -109,8 +104,7 @@ class SigningIn(World):
         self.expected += [act, Act.SUSPENDED] if suspended else [act]
         return suspended
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data())
+    @move(1, when=lambda self: self.free)
     def sign_in_where_no_slot_is_free(self, data: Any) -> None:
         tab, account = self.draw_tab(data), self.draw_account(data)
         fields = {"card_number": account.member.card.number, "pin": PINS[-1]}
@@ -120,8 +114,7 @@ class SigningIn(World):
         finally:
             self.slots.full = False
 
-    @precondition(lambda self: "atm" not in self.under_way)
-    @rule(data=st.data(), which=SECRETS, at_once=st.booleans())
+    @move(3, when=lambda self: "atm" not in self.under_way, which=SECRETS, at_once=st.booleans())
     def type_the_pin_at_the_atm(self, data: Any, which: str, at_once: bool) -> None:
         account = self.draw_account(data)
         pin = self._pin(account, which)
@@ -153,8 +146,7 @@ class SigningIn(World):
 
         self.leave("atm", paused, end, at_once=at_once)
 
-    @precondition(lambda self: self.free)
-    @rule(data=st.data())
+    @move(1, when=lambda self: self.free)
     def sign_out(self, data: Any) -> None:
         tab = self.draw_tab(data)
         assert tab.client.post("/logout/").status_code == 302
@@ -162,7 +154,11 @@ class SigningIn(World):
             self.expected.append(Act.SIGNED_OUT)
             self.left(tab)
 
-    @rule(data=st.data(), in_person=st.booleans())
+    @move(
+        5,
+        when=lambda self: any(one.is_suspended(self.now) for one in self.accounts),
+        in_person=st.booleans(),
+    )
     def staff_lift_the_suspension(self, data: Any, in_person: bool) -> None:
         account = self.draw_account(data)
         staff = self.store if in_person else self.phone
@@ -177,14 +173,17 @@ class SigningIn(World):
         elif account.suspended_until == inf and not in_person:
             self.expected.append(Act.ACCESS_REFUSED)
 
-    @rule(data=st.data())
+    @move(3, when=lambda self: any(one.is_suspended(self.now) for one in self.accounts))
+    def the_suspension_passes(self, data: Any) -> None:
+        self.time_passes(data, 25 * 3600)
+
+    @move(2)
     def an_act_ends_all_sessions(self, data: Any) -> None:
         account = self.draw_account(data)
         User.objects.filter(member=account.member).update(epoch=F("epoch") + 1)
         account.end += 1
 
-    @precondition(lambda self: not all(account.closed for account in self.accounts))
-    @rule(data=st.data(), sure=SELDOM)
+    @move(1, when=lambda self: not all(account.closed for account in self.accounts), sure=SELDOM)
     def the_membership_is_closed(self, data: Any, sure: bool) -> None:
         account = self.draw_account(data)
         if account.closed or not sure:

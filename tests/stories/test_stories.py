@@ -34,7 +34,7 @@ class EverythingAtOnce(SigningIn, Registering, ResettingPins):
 
 @pytest.mark.parametrize(
     ("story", "examples"),
-    [(SigningIn, 50), (Registering, 40), (ResettingPins, 25), (EverythingAtOnce, 60)],
+    [(SigningIn, 70), (Registering, 45), (ResettingPins, 25), (EverythingAtOnce, 80)],
 )
 def test_what_must_hold_holds_after_every_step(
     story: type[World],
