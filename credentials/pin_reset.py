@@ -194,13 +194,7 @@ def set_pin(*, card_number: str, ticket: str, pin: str, source: str) -> Refusal 
     expected = reset.ticket_digest if reset and counted else ""
     given = _digest(reset.card if reset else Card(pk=0), ticket)
     if reset is None or not codes.same(expected, given):
-        audit.record(
-            Event.Act.TICKET_FAILED,
-            by=audit.VISITOR,
-            whom=reset.card.member.number if reset else "",
-            source=source,
-        )
-        return REFUSED
+        return _refused(reset, source)
     admission.forgive()
     weak = _weakness(pin, reset.card)
     if weak:
@@ -212,7 +206,18 @@ def set_pin(*, card_number: str, ticket: str, pin: str, source: str) -> Refusal 
     except NoSlot:
         PinReset.objects.filter(pk=reset.pk).update(attempts=F("attempts") - 1)
         return BUSY
-    return None if _set(reset, sealed, source) else REFUSED
+    return None if _set(reset, sealed, source) else _refused(reset, source)
+
+
+def _refused(reset: PinReset | None, source: str) -> Refusal:
+    """Put a ticket that is wrong, or not good any more, on record."""
+    audit.record(
+        Event.Act.TICKET_FAILED,
+        by=audit.VISITOR,
+        whom=reset.card.member.number if reset else "",
+        source=source,
+    )
+    return REFUSED
 
 
 def _weakness(pin: str, card: Card) -> str:

@@ -148,33 +148,45 @@ def confirm(*, code: str, session: SessionBase, source: str) -> Refusal | None:
     whether there is such a member or not; and against its source, as a failed sign-in is.
     """
     request = _of_session(session)
-    if request is None:
-        return REFUSED
-    admission = throttling.admit("code", address=source, account=request.subject)
+    subject = request.subject if request else ""
+    admission = throttling.admit("code", address=source, account=subject)
     if isinstance(admission, Refusal):
         return admission
-    this = RegistrationRequest.objects.filter(pk=request.pk)
-    this.filter(attempts_since__lt=Now() - COUNTED_FOR).update(attempts=0, attempts_since=Now())
-    if not this.filter(attempts__lt=settings.CODE_ATTEMPTS).update(attempts=F("attempts") + 1):
-        return REFUSED
-    right = codes.same(request.code_digest, _digest(request, code))
+    right = (
+        request and _counted(request) and codes.same(request.code_digest, _digest(request, code))
+    )
     with transaction.atomic():
-        won = right and this.filter(
-            code_digest=request.code_digest,
-            confirmed_at__isnull=True,
-            sent_at__gt=Now() - timedelta(seconds=settings.CODE_SECONDS),
-        ).update(confirmed_at=Now())
+        won = request and right and _confirm(request)
         audit.record(
             Event.Act.CODE_CONFIRMED if won else Event.Act.CODE_FAILED,
             by=audit.VISITOR,
             # A code was mailed, so it is a member's.
-            whom=request.member_number if request.epoch is not None else "",
+            whom=request.member_number if request and request.epoch is not None else "",
             source=source,
         )
     if not won:
         return REFUSED
     admission.forgive()
     return None
+
+
+def _counted(request: RegistrationRequest) -> bool:
+    """Count a code that came back; False where as many came as may be judged."""
+    this = RegistrationRequest.objects.filter(pk=request.pk)
+    this.filter(attempts_since__lt=Now() - COUNTED_FOR).update(attempts=0, attempts_since=Now())
+    may = this.filter(attempts__lt=settings.CODE_ATTEMPTS)
+    return bool(may.update(attempts=F("attempts") + 1))
+
+
+def _confirm(request: RegistrationRequest) -> bool:
+    """Use the code up; False where it is too old, was used, or another one was mailed since."""
+    live = RegistrationRequest.objects.filter(
+        pk=request.pk,
+        code_digest=request.code_digest,
+        confirmed_at__isnull=True,
+        sent_at__gt=Now() - timedelta(seconds=settings.CODE_SECONDS),
+    )
+    return bool(live.update(confirmed_at=Now()))
 
 
 def _of_session(session: SessionBase) -> RegistrationRequest | None:
@@ -232,7 +244,10 @@ def register(*, web_id: str, password: str, session: SessionBase, source: str) -
         return BUSY
     try:
         with transaction.atomic():
-            this = RegistrationRequest.objects.filter(_confirmed(), pk=request.pk)
+            # Still this browser's: another one may have asked, and been confirmed, in the meantime.
+            this = RegistrationRequest.objects.filter(
+                _confirmed(), pk=request.pk, binding=request.binding
+            )
             account = User.objects.filter(
                 not_suspended(), pk=user.pk, is_active=True, epoch=user.epoch
             )

@@ -5,7 +5,9 @@ Beyond Django's SecurityMiddleware and the content security policy.
 
 from __future__ import annotations
 
+import codecs
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.utils.http import parse_header_parameters
 
 from credentials.problems import is_for_machines, problem
 from credentials.throttling import client_address
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # By its path, not by name: a process for members alone has no such pages (SERVE).
 _STAFF = "/admin/"
+# No longer than a length can be: Python does not read a number of thousands of digits.
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -96,13 +101,26 @@ class ReadableRequests:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if not _LENGTH.fullmatch(length) or int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise BodyTooLarge("body too large")
-        if request.encoding and request.encoding.lower() != "utf-8":
+        if not _is_utf_8(request.META.get("CONTENT_TYPE", "")):
             raise BadRequest("not UTF-8")
         if any("\0" in text for text in _texts(request)):
             raise BadRequest("NUL")
         return self.get_response(request)
+
+
+def _is_utf_8(content_type: str) -> bool:
+    """Whether nothing else is said; a name that nobody knows says nothing."""
+    try:
+        _kind, said = parse_header_parameters(content_type)
+        charset = said.get("charset", "")
+        codecs.lookup(charset)
+    except LookupError:
+        return True
+    except ValueError:
+        return False
+    return charset.lower() == "utf-8"
 
 
 def _texts(request: HttpRequest) -> Iterator[str]:

@@ -8,6 +8,8 @@ from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from portal.requests import Request
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 django.setup()
 
@@ -21,6 +23,7 @@ if not settings.PLAIN_HTTP and not (settings.STATIC_ROOT / "staticfiles.json").e
     call_command("collectstatic", interactive=False, verbosity=0)
 
 application = get_wsgi_application()
+application.request_class = Request
 
 
 def load_all() -> None:

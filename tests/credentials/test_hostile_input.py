@@ -218,7 +218,7 @@ def test_bodies_that_are_no_form_get_a_clear_answer(content_type: str) -> None:
     assert not User.objects.filter(attempts__gt=0).exists()
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "9" * 30, "1e9", "1_0"])
+@pytest.mark.parametrize("length", ["-1", "x", "9" * 30, "9" * 5000, "1e9", "1_0", "１"])
 def test_nonsense_for_a_content_length_is_a_400(length: str) -> None:
     answer = quiet(browser()).post("/login/", {"pin": "1"}, CONTENT_LENGTH=length)
     assert answer.status_code == 400

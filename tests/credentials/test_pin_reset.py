@@ -26,6 +26,7 @@ from tests.pages import (
     with_card,
     with_web_id,
 )
+from tests.stories.paused import Paused, pausing
 
 pytestmark = pytest.mark.django_db
 
@@ -191,6 +192,19 @@ def test_ticket_works_once() -> None:
     at_the_terminal(member, ticket)
     assert at_the_terminal(member, ticket, pin=ANOTHER_PIN).status_code == 200
     assert with_card(browser(), member, pin=NEW_PIN).status_code == 302
+
+
+def test_ticket_that_ends_while_the_pin_is_hashed_is_refused_and_on_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    member = MemberFactory()
+    ticket = start(member)
+    with pausing(monkeypatch):
+        typing = Paused(lambda: at_the_terminal(member, ticket))
+        start(member)
+        assert typing.go_on().status_code == 200
+    assert not Card.objects.get(member=member).has_pin
+    assert Event.objects.filter(act=Event.Act.TICKET_FAILED, whom=member.number).count() == 1
 
 
 def test_ticket_is_good_for_its_own_card_only() -> None:

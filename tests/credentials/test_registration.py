@@ -30,6 +30,7 @@ from tests.pages import (
     with_card,
     with_web_id,
 )
+from tests.stories.paused import Paused, pausing
 
 pytestmark = pytest.mark.django_db
 
@@ -449,6 +450,31 @@ def test_after_five_wrong_codes_the_right_one_is_refused_too(
         client.post(CODE, {"code": another(code)})
     assert client.post(CODE, {"code": code}).status_code == 200
     assert client.get(CHOOSE)["Location"] == ASK
+
+
+def test_every_code_that_is_refused_is_on_record(client: Browser, deliver: Deliver) -> None:
+    member, elsewhere = MemberFactory(), browser()
+    code = asked(client, member, deliver)
+    for _ in range(7):
+        client.post(CODE, {"code": another(code)})
+    # Also beyond the last try that is judged, and in a browser that somebody else's asking ended.
+    asked(elsewhere, member, deliver)
+    client.post(CODE, {"code": code})
+    assert Event.objects.filter(act=Event.Act.CODE_FAILED).count() == 8
+
+
+def test_browser_whose_asking_was_replaced_registers_nothing_with_another_one_s_code(
+    client: Browser, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where the other one asks, and is confirmed, while this one's password is hashed."""
+    member, elsewhere = MemberFactory(), browser()
+    confirmed(client, member, deliver)
+    chosen = {"web_id": "Hanako1983", "password1": PASSWORD, "password2": PASSWORD}
+    with pausing(monkeypatch):
+        choosing = Paused(lambda: client.post(CHOOSE, chosen))
+        confirmed(elsewhere, member, deliver)
+        assert choosing.go_on().status_code == 200
+    assert not WebID.objects.exists()
 
 
 @pytest.mark.parametrize("where", ["same browser", "another browser"])

@@ -400,6 +400,16 @@ def test_lifting_begins_the_count_anew() -> None:
     assert not in_force(member)
 
 
+def test_lifting_on_the_phone_forgets_no_suspension_of_the_row() -> None:
+    member, phone = MemberFactory(), StaffFactory(role="Call centre")
+    for _turn in range(2):
+        fail(member, 5)
+        verify(member, phone)
+        assert suspension.reinstate(user_of(member), by=phone, reason="Called back") is None
+    fail(member, 5)
+    assert suspension.ends_only_in_person(user_of(member)), "a PIN faces 15 guesses, not more"
+
+
 @pytest.mark.parametrize("role", [None, "Auditor", "Administrator"])
 def test_staff_without_the_permission_lift_nothing_and_the_try_is_on_record(
     role: str | None,

@@ -14,8 +14,8 @@ from portal.environment import env
 from portal.postgresql.base import Doorway
 from portal.postgresql.options import connection_options
 
-ONE = "postgres://portal:secret@db.internal/portal"
-TWO = "postgres://portal:secret@db1.internal:5432,db2.internal:5433/portal"
+ONE = "postgres://portal:tests-only@db.internal/portal"
+TWO = "postgres://portal:tests-only@db1.internal:5432,db2.internal:5433/portal"
 
 
 def options(url: str, seconds: int = 5) -> dict[str, object]:

@@ -1,0 +1,147 @@
+"""Registering a Web-ID: three browsers, two members, one name that both want."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+from unicodedata import normalize
+
+from django.core import mail as django_mail
+from hypothesis import strategies as st
+
+from credentials import mail
+from credentials.management.commands.worker import COMPOSERS
+from tests.stories.model import Account
+from tests.stories.signing_in import NAMES, plain
+from tests.stories.world import PASSWORDS, Act, Tab, World, move, says
+
+WRONG_CODE = "000000"
+CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)
+
+
+class Registering(World):
+    """Ask, have the code mailed, type it, choose; each step by whoever likes."""
+
+    @move(2, when=lambda self: self.free)
+    def ask_to_register(self, data: Any) -> None:
+        tab, account = self.draw_tab(data), self.draw_account(data)
+        if tab.holder in (None, account):
+            self._ask(tab, account)
+
+    def _ask(self, tab: Tab, account: Account) -> None:
+        member = account.member
+        fields = {"member_number": member.number, "email": member.email.upper()}
+        answer = tab.client.post("/web-id/register/", fields)
+        assert answer["Location"] == "/web-id/register/code/"
+        self._asked(tab, account)
+
+    @move(1, when=lambda self: self.free)
+    def ask_with_an_address_that_is_not_registered(self, data: Any) -> None:
+        tab, account = self.draw_tab(data), self.draw_account(data)
+        if tab.holder not in (None, account):
+            return
+        fields = {"member_number": account.member.number, "email": "somebody@example.com"}
+        answer = tab.client.post("/web-id/register/", fields)
+        assert answer["Location"] == "/web-id/register/code/"
+        self.forget(tab)
+        tab.asked_in_vain = True
+
+    @move(2, when=lambda self: any(tab.asked for tab in self.free))
+    def ask_for_another_code(self, data: Any) -> None:
+        tab = data.draw(st.sampled_from([tab for tab in self.free if tab.asked]))
+        assert tab.client.post("/web-id/register/code/", {"resend": "1"}).status_code == 302
+        self._asked(tab, tab.asked)
+
+    def _asked(self, tab: Tab, account: Account) -> None:
+        self.forget(tab)
+        if account.asked.code:
+            account.old_codes.append(account.asked.code)
+        account.asked.anew(tab.name, self.now)
+        tab.asked = account
+
+    @move(3, when=lambda self: any(account.asked.waits for account in self.accounts))
+    def the_worker_delivers(self, data: Any) -> None:
+        self._deliver()
+
+    def _deliver(self) -> None:
+        before = len(django_mail.outbox)
+        known = set(self.secrets)
+        mail.send_due(COMPOSERS)
+        letters = django_mail.outbox[before:]
+        for account in self.accounts:
+            mine = [str(one.body) for one in letters if one.to == [account.member.email]]
+            coded = [code for body in mine for code in CODE.findall(body)]
+            if not account.gets_code(self.now):
+                assert not coded, "a code for whom there is none"
+                continue
+            [code] = coded
+            account.asked.code, account.asked.sent = code, self.now
+            account.asked.end = account.end
+            self.typed(code)
+            self.expected.append(Act.CODE_SENT)
+        for letter in letters:
+            told = f"{letter.subject} {letter.body}"
+            assert not [one for one in known if says(told, one)], "a secret in a mail"
+
+    @move(5, when=lambda self: self.free, which=st.sampled_from(["right", "right", "old", "wrong"]))
+    def type_a_code(self, data: Any, which: str) -> None:
+        asked = [tab for tab in self.free if tab.asked]
+        self._type_a_code(data.draw(st.sampled_from([*asked * 3, *self.free])), which, data)
+
+    @move(4, when=lambda self: self.free)
+    def come_as_far_as_choosing(self, data: Any) -> None:
+        tab = self.draw_tab(data)
+        account = self.accounts[data.draw(st.sampled_from([0, 1]))]
+        if tab.holder in (None, account):
+            self._ask(tab, account)
+            self._deliver()
+            self._type_a_code(tab, "right", data)
+
+    def _type_a_code(self, tab: Tab, which: str, data: Any) -> None:
+        account = tab.asked or self.draw_account(data)
+        code = WRONG_CODE
+        if which == "right":
+            code = account.asked.code or code
+        elif which == "old" and account.old_codes:
+            code = account.old_codes[-1]
+        answer = tab.client.post("/web-id/register/code/", {"code": code})
+        if tab.asked is None and not tab.asked_in_vain:
+            assert answer["Location"] == "/web-id/register/"
+        elif tab.asked and tab.asked.takes_code(tab.name, code, self.now):
+            self.expected.append(Act.CODE_CONFIRMED)
+            # And on to the next page, where nothing has changed since the code was mailed.
+            assert answer["Location"] == "/web-id/register/choose/"
+        else:
+            self.expected.append(Act.CODE_FAILED)
+            assert answer.status_code == 200
+
+    @move(6, when=lambda self: self.free, name=st.sampled_from(NAMES), at_once=st.booleans())
+    def choose(self, data: Any, name: str, at_once: bool) -> None:
+        may_now = [tab for tab in self.free if tab.asked and tab.asked.asked.confirmed_by(tab.name)]
+        tab = data.draw(st.sampled_from([*may_now * 5, *self.free]), label="browser")
+        account = tab.asked
+        password = PASSWORDS["member" if tab.name == "member" else "attacker"]
+        self.typed(password)
+        fields = {"web_id": name, "password1": password, "password2": password}
+        may = account is not None and account.may_choose(tab.name, self.now)
+        act = partial(tab.client.post, "/web-id/register/choose/", fields)
+        paused = self.begin(act, judged=may)
+
+        def end(answer: Any) -> None:
+            if not may or account is None:
+                assert answer["Location"] == "/web-id/register/"
+                return
+            taken = plain(name) in {plain(one.web_id) for one in self.accounts}
+            if taken or not account.may_choose(tab.name, self.now):
+                assert answer.status_code == 200, "registered"
+                return
+            assert answer["Location"] == "/web-id/register/done/"
+            assert account.is_open(self.now)
+            account.web_id, account.password = normalize("NFKC", name), password
+            account.end += 1
+            account.asked.used = True
+            self.forget(tab)
+            self.expected.append(Act.WEB_ID_REGISTERED)
+
+        self.leave(tab.name, paused, end, at_once=at_once)
