@@ -42,7 +42,7 @@ def warn_of_published_keys() -> None:
 
     Never quotes a key.
     """
-    if settings.DEBUG:
+    if settings.PLAIN_HTTP:
         return
     for name in published_keys():
         logger.error("%s holds the published key of .env.example: make one of your own", name)

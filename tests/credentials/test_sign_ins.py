@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import translation
 
 from credentials import sign_ins, suspension
-from credentials.models import Event, Session
+from credentials.models import Event
+from credentials.sessions import rows
 from members.models import Member, User, WebID
 from tests.clock import time_passes
 from tests.conftest import Browser
@@ -593,7 +594,7 @@ def test_page_for_lifting_says_which_secret_was_stopped() -> None:
     shown = (
         as_staff(store).get(reverse("admin:member_reinstate", args=[member.pk])).content.decode()
     )
-    assert "A suspension that the member asked for is lifted only in person" in shown
+    assert "This suspension is lifted only in person" in shown
     assert "start a PIN re-set instead" in shown
     assert "the member registers the Web-ID anew" in shown
 
@@ -610,7 +611,7 @@ def test_signing_out_everywhere_ends_every_other_session_and_keeps_this() -> Non
     assert said("You are signed out on every other device.", "en") in page(client)
     assert is_signed_in(client)
     assert client.cookies["__Host-session"].value != key
-    assert not Session.objects.filter(key=key).exists()
+    assert not rows(key).exists()
     assert not is_signed_in(phone)
     assert not is_signed_in(computer)
     assert with_card(browser(), member).status_code == 302, "the secrets stay as they are"
@@ -630,9 +631,8 @@ def test_page_says_how_many_other_sessions_are_open() -> None:
     signed_in(MemberFactory())
     assert "1 other device or browser" in page(client)
     # One that was idle for too long is none, and one that was signed out neither.
-    Session.objects.filter(key=stale.cookies["__Host-session"].value).update(
-        last_seen_at=datetime.now(tz=UTC) - timedelta(minutes=16)
-    )
+    long_ago = datetime.now(tz=UTC) - timedelta(minutes=16)
+    rows(stale.cookies["__Host-session"].value).update(last_seen_at=long_ago)
     assert said("You are signed in only here.", "en") in page(client)
     others = [signed_in(member), signed_in(member)]
     assert "2 other devices or browsers" in page(client)

@@ -384,7 +384,7 @@ def test_staff_lift_a_passing_suspension_for_a_reason(role: str, deliver: Delive
         f"staff:{staff.username}",
         member.number,
         "192.0.2.1",
-        {"reason": reason.strip()},
+        {"reason": reason.strip(), "row_ends": role == "Store"},
     )
     [mail] = deliver()
     assert mail.to == [member.email]

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 from django.core.mail import EmailMessage
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from credentials import card_verification, closure
@@ -121,7 +123,9 @@ def fail_on_the_portal(scene: Scene) -> None:
 def fail_at_the_atm(scene: Scene) -> None:
     host = ApiClient.objects.create(name="card host")
     scope = ApiKey.Scope.CARD_VERIFICATIONS
-    key = ApiKey.objects.create(client=host, prefix="msp_tests000", scope=scope)
+    key = ApiKey.objects.create(
+        client=host, prefix="msp_tests000", scope=scope, expires_at=Now() + timedelta(days=1)
+    )
     for _ in range(5):
         card_verification.verify(
             by=key,
