@@ -1,11 +1,11 @@
 """The site-wide alarm: very many failures of members' sign-in, wherever they come from.
 
 A limit for each source does not see who tries one PIN on very many cards from very many sources.
-So all failures are counted together, also those that a source's limit or the alarm itself turned
-away. Past GLOBAL_FAILURE_ALARM the alarm is raised, for ALARM_SECONDS from the last moment that
-there were too many: all that while card and PIN sign in only on devices that are known for the
-account (credentials.login). It is kept among the counters, so all processes share it, and it ends
-by their clock.
+So all failures are counted together, also those that the alarm itself turned away; but of no source
+more than its share, so that no single one raises it. Past GLOBAL_FAILURE_ALARM the alarm is raised,
+for ALARM_SECONDS from the last moment that there were too many: all that while card and PIN sign
+in only on devices that are known for the account (credentials.login). It is kept among the
+counters, so all processes share it, and it ends by their clock.
 """
 
 from __future__ import annotations
@@ -67,11 +67,14 @@ def _counted() -> int:
 
 def _raise(failures: int) -> None:
     storage, seconds = throttling.counters(), settings.ALARM_SECONDS
-    is_new = not storage.get(_RAISED)
+    if not storage.get(_RAISED):
+        # First, so that no alarm is raised that is not on record.
+        _announce(failures, seconds)
     storage.clear(_RAISED)
     storage.incr(_RAISED, seconds)
-    if not is_new:
-        return
+
+
+def _announce(failures: int, seconds: int) -> None:
     limit = settings.GLOBAL_FAILURE_ALARM
     logger.error(
         "alarm: %s failures to sign in, the limit is %s; for %s s card and PIN sign in only on"

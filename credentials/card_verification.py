@@ -19,7 +19,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.db import IntegrityError, close_old_connections, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from credentials import audit, suspension
@@ -69,9 +69,6 @@ def verify(
     earlier = asked.first()
     if earlier:
         return _answer_again(earlier, contents)
-    # Whoever waits for a slot holds no connection of the pool, but for a caller's transaction.
-    if not connection.in_atomic_block:
-        close_old_connections()
     try:
         # The slot first: who is turned away for want of one leaves no trace.
         with slots.take() as hashing:

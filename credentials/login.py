@@ -82,7 +82,6 @@ def _log_in(
 ) -> Device | Refusal:
     admission = _admit(way, name, source, device)
     if isinstance(admission, Refusal):
-        _failed(way)
         return admission
     try:
         # The slot first: who is turned away for want of one is not charged an attempt.
@@ -101,16 +100,26 @@ def _log_in(
 
 
 def _admit(way: Way, name: str, source: str, device: Device) -> Admission | Refusal:
-    """Let an attempt in before anything is charged, or refuse it; StorageError: counters gone."""
+    """Let an attempt in before anything is charged, or refuse it; StorageError: counters gone.
+
+    What a source's limit turns away does not count for the alarm, and of what the alarm turns
+    away no more than such a share: else one address could raise it, or keep it up, for everybody.
+    """
     try:
-        closed_for = alarm.raised_for() if way == Way.CARD else 0
-        if closed_for and not _is_known(device, way, name):
-            return Refusal(Why.CLOSED, retry_after=closed_for)
-        return throttling.admit("sign-in", address=source, account=f"{way}:{name.lower()}")
+        admission = throttling.admit("sign-in", address=source, account=f"{way}:{name.lower()}")
+        if isinstance(admission, Refusal) or way != Way.CARD:
+            return admission
+        closed_for = alarm.raised_for()
     except StorageError:
         if way == Way.STAFF or not _is_known(device, way, name):
             raise
         return UNCOUNTED
+    if closed_for and not _is_known(device, way, name):
+        admission.forgive()
+        if isinstance(throttling.admit("closed", address=source), Admission):
+            alarm.count_failure()
+        return Refusal(Why.CLOSED, retry_after=closed_for)
+    return admission
 
 
 def _is_known(device: Device, way: Way, name: str) -> bool:

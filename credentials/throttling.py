@@ -104,8 +104,10 @@ class Admission:
 
 def _take_back(key: str, seconds: int) -> int:
     left = counters().incr(key, seconds, amount=-1)
-    # It ended in the meantime, and nobody is to begin the next one with a credit.
-    return counters().incr(key, seconds) if left < 0 else left
+    if left < 0:
+        # It ended in the meantime, and nobody is to begin the next one with a credit.
+        counters().incr(key, seconds)
+    return left
 
 
 # Let in without being counted; see credentials.login.

@@ -16,6 +16,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import close_old_connections, connection
 from django.utils.translation import gettext as _
 
 RECOMMENDED_MEMORY_KIB = 19 * 1024
@@ -55,7 +56,12 @@ class Slots:
 
     @contextmanager
     def take(self) -> Iterator[Hashing]:
-        """Hold one slot, and give what calls a function in it; raises NoSlot."""
+        """Hold one slot, and give what calls a function in it; raises NoSlot.
+
+        Whoever waits holds no connection of the pool, but for a caller's transaction.
+        """
+        if not connection.in_atomic_block:
+            close_old_connections()
         if not self._queue.acquire(blocking=False):
             raise NoSlot
         try:

@@ -31,10 +31,24 @@ LARGEST_BODY = 64 * 1024
 SEND_BUFFER = 256 * 1024
 
 _HEAD_ENDS = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
-_UNBOUNDED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_CODED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _SOME = 4096
+_DIGITS = 9
+
+
+def _length_of_body(head: bytes) -> int | None:
+    """Return how long the body is that this head announces; None where it does not say."""
+    if _CODED.search(head):
+        return None
+    found = _LENGTH.search(head)
+    digits = found[1].strip() if found else b"0"
+    if not digits.isdigit():
+        return None
+    # Python does not read a number of thousands of digits; leading zeros mean nothing.
+    significant = digits.lstrip(b"0")
+    return int(significant[:_DIGITS] or b"0")
 
 
 class Connection(TConn):
@@ -57,16 +71,21 @@ class Connection(TConn):
             return False
         except OSError:
             return True
-        come = self._bytes_come()
+        come = array.array("i", [0])
+        fcntl.ioctl(self.sock, termios.FIONREAD, come)
+        return self._has_all(head, come[0])
+
+    def _has_all(self, head: bytes, come: int) -> bool:
         end = head.find(_HEAD_ENDS)
         missing = self._missing(head[: end + 2], end, come) if head else 0
         if missing and come > self._seen:
             self._seen = come
-            # Wake up when more has come; not for what is there already.
-            self._wake_up_at(come + 1)
+            # Wake up when there is a use in looking again; not for what is there already.
+            self._wake_up_at(come + missing)
             return False
-        # All there; or woken with nothing new, so the client went away in the middle.
+        # All there; or woken with too little, so the client went away in the middle.
         self._seen = 0
+        self._told_to_continue = False
         self._wake_up_at(1)
         return True
 
@@ -75,22 +94,21 @@ class Connection(TConn):
         if end < 0:
             self.is_last = come >= LARGEST_HEAD
             return 0 if self.is_last else 1
-        length = _LENGTH.search(head)
-        body = int(length[1]) if length else 0
-        if body > LARGEST_BODY or _UNBOUNDED.search(head):
+        body = _length_of_body(head)
+        if body is None or body > LARGEST_BODY:
             # Refused by what its head says. What stands behind it is nobody's next request.
             self.is_last = True
             return 0
         missing = max(end + len(_HEAD_ENDS) + body - come, 0)
         if missing and not self._told_to_continue and _EXPECTS.search(head):
             self._told_to_continue = True
-            self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            try:
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            except OSError:
+                # Gone, or takes nothing: not for the main loop to stumble over.
+                self.is_last = True
+                return 0
         return missing
-
-    def _bytes_come(self) -> int:
-        come = array.array("i", [0])
-        fcntl.ioctl(self.sock, termios.FIONREAD, come)
-        return come[0]
 
     def _wake_up_at(self, come: int) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, come)

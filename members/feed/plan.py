@@ -9,7 +9,7 @@ where the card has none or has another one from the feed, so it never brings an 
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from django.db.models.functions import Now
@@ -43,11 +43,12 @@ class Row(NamedTuple):
     sealed_pin: str | None
     pin_origin: str | None
     user_id: int | None
+    closed_at: datetime | None
 
 
 _ROW = (
     *("id", "number", *MEMBER_FIELDS),
-    *("card__id", "card__number", "card__sealed_pin", "card__pin_origin", "user__id"),
+    *("card__id", "card__number", "card__sealed_pin", "card__pin_origin", "user__id", "closed_at"),
 )
 
 
@@ -182,7 +183,8 @@ class Plan:
         """Plan the end of the open sessions where the card or the address is another one."""
         # As two addresses are compared when a code is mailed (credentials.registration).
         moved = row.email != entry.email and plain_email(row.email) != plain_email(entry.email)
-        if (card or moved) and row.user_id:
+        # Whose membership is closed has no session, and is told nothing any more.
+        if (card or moved) and row.user_id and not row.closed_at:
             self.users_to_sign_out.append(row.user_id)
             member = Member(id=row.id, number=row.number)
             self.changes.append(Change(member, row.email if moved else None, card))

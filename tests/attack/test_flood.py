@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ import pytest
 
 from tests.bench.memory import Sampler, memory_of
 from tests.server.portal import NO_SOURCE_LIMITS, PIN, Portal
+from tests.server.processes import children_of, wait_until
 from tests.server.visitor import HOST, Answer, Visitor, at_once
 
 pytestmark = pytest.mark.server
@@ -140,13 +142,22 @@ def body_without_end() -> bytes:
     return half_a_head() + b"X-Forwarded-Proto: https\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"
 
 
+def length_with_zeros() -> bytes:
+    return (
+        half_a_head()
+        + b"X-Forwarded-Proto: https\r\nContent-Length: 0000000000000000000001000\r\n\r\na"
+    )
+
+
 def never_reads() -> bytes:
     """Asks for the same page again and again, and takes no answer."""
     page = f"GET /login/ HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-Proto: https\r\n\r\n"
     return page.encode()
 
 
-@pytest.mark.parametrize("request_of", [half_a_head, half_a_body, body_without_end, never_reads])
+@pytest.mark.parametrize(
+    "request_of", [half_a_head, half_a_body, body_without_end, length_with_zeros, never_reads]
+)
 @pytest.mark.attack(f"{SLOW_CLIENTS} clients that stop in the middle", "health p95 < 1 s")
 def test_slow_clients(
     start: Start, measured: Callable[[str], None], request_of: Callable[[], bytes]
@@ -210,3 +221,20 @@ def test_megabyte_fields(start: Start, measured: Callable[[str], None]) -> None:
     assert health.p95 < HEALTH_SECONDS
     assert grown < CONSTANT_MIB
     assert_back_to_normal(portal)
+
+
+@pytest.mark.attack("500 clients that ask to go on and are gone", "no process dies")
+def test_clients_that_are_gone(start: Start, measured: Callable[[str], None]) -> None:
+    portal = start(**SETTINGS)
+    wait_until("both processes serve", lambda: len(children_of(portal.gunicorn)) == 2)
+    before = children_of(portal.gunicorn)
+    head = half_a_head() + b"Expect: 100-continue\r\nContent-Length: 1000\r\n\r\n"
+    for _client in range(500):
+        with socket.create_connection(("127.0.0.1", portal.port), timeout=30) as client:
+            # Closed with a reset: what was sent is read, and nobody is there to answer.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(head)
+    assert_back_to_normal(portal)
+    after = children_of(portal.gunicorn)
+    measured(f"{len(set(before) - set(after))} of {len(before)} died")
+    assert after == before

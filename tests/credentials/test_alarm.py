@@ -9,7 +9,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from limits.errors import StorageError
 from limits.storage import MemoryStorage
@@ -80,10 +80,41 @@ def test_what_is_no_members_failure_does_not_count(settings: Any) -> None:
     assert not alarm.raised_for()
 
 
-def test_what_a_sources_limit_turned_away_counts(settings: Any) -> None:
-    settings.SOURCE_FAILURE_LIMIT = "1/hour"
-    assert [try_unknown(1).status_code for _ in range(4)] == [200, 429, 429, 429]
+def test_one_source_does_not_raise_it(settings: Any) -> None:
+    settings.SOURCE_FAILURE_LIMIT = "3/hour"
+    assert [try_unknown(1).status_code for _ in range(9)] == [200] * 3 + [429] * 6
+    assert not alarm.raised_for()
+    failures(1, first=50)
     assert alarm.raised_for()
+
+
+def test_one_source_does_not_keep_it_up(settings: Any) -> None:
+    raise_alarm()
+    settings.SOURCE_FAILURE_LIMIT = "2/hour"
+    counters().reset()
+    counters().incr("alarm:raised", 60)
+    for _ in range(9):
+        assert try_unknown(1).status_code == 429
+    assert alarm.raised_for() <= 60
+    for place in range(2):
+        assert try_unknown(1, address=f"198.51.100.{place}").status_code == 429
+    assert alarm.raised_for() > 60
+
+
+def test_none_is_raised_that_is_not_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise OperationalError
+
+    failures(3)
+    with monkeypatch.context() as patched:
+        patched.setattr(alarm.audit, "record", broken)
+        with pytest.raises(OperationalError):
+            alarm.count_failure()
+    assert not alarm.raised_for()
+    counters().clear("alarm:turn")
+    failures(1, first=50)
+    assert alarm.raised_for()
+    assert Event.objects.filter(act=RAISED).count() == 1
 
 
 def test_what_the_alarm_turned_away_prolongs_it() -> None:

@@ -78,6 +78,7 @@ def test_no_more_hashings_run_at_once_than_there_are_slots() -> None:
     assert most == 2
 
 
+@pytest.mark.django_db
 def test_whoever_finds_no_slot_in_time_is_turned_away() -> None:
     slots = Slots(1, waiting=5, seconds=0.01)
     with slots.take(), pytest.raises(NoSlot), slots.take():
@@ -86,6 +87,7 @@ def test_whoever_finds_no_slot_in_time_is_turned_away() -> None:
         pass
 
 
+@pytest.mark.django_db
 def test_whoever_finds_the_queue_full_is_turned_away_at_once() -> None:
     slots = Slots(1, waiting=1, seconds=30)
     waiting, served = threading.Event(), threading.Event()
@@ -107,6 +109,7 @@ def test_whoever_finds_the_queue_full_is_turned_away_at_once() -> None:
     waiter.join()
 
 
+@pytest.mark.django_db
 def test_slot_is_given_back_when_hashing_fails() -> None:
     slots = Slots(1, waiting=1, seconds=0.01)
     for _ in range(5):
