@@ -121,7 +121,8 @@ def test_the_pages_and_fields_are_found() -> None:
 def test_every_page_opens_for_everybody_or_says_why_not(everybody: Everybody) -> None:
     for who in WHO:
         for page in PAGES:
-            for value in ODD_KEYS if "<" in page else ("",):
+            odd = "<" in page and who in ("superuser", "Store")
+            for value in ODD_KEYS if odd else ("",):
                 with undone():
                     answer = everybody.browser(who).get(filled_in(page, value))
                 assert answer.status_code < 500, (who, page, value)

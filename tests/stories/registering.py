@@ -8,12 +8,11 @@ from typing import Any
 from unicodedata import normalize
 
 from django.core import mail as django_mail
-from hypothesis import strategies as st
 
 from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
 from tests.stories.model import Account
-from tests.stories.signing_in import NAMES, plain
+from tests.stories.signing_in import NAMES, SELDOM, plain
 from tests.stories.world import PASSWORDS, Act, Tab, World, move, says
 
 WRONG_CODE = "000000"
@@ -24,8 +23,8 @@ class Registering(World):
     """Ask, have the code mailed, type it, choose; each step by whoever likes."""
 
     @move(2, when=lambda self: self.free)
-    def ask_to_register(self, data: Any) -> None:
-        tab, account = self.draw_tab(data), self.draw_account(data)
+    def ask_to_register(self) -> None:
+        tab, account = self.draw_tab(), self.draw_account()
         if tab.holder in (None, account):
             self._ask(tab, account)
 
@@ -37,8 +36,8 @@ class Registering(World):
         self._asked(tab, account)
 
     @move(1, when=lambda self: self.free)
-    def ask_with_an_address_that_is_not_registered(self, data: Any) -> None:
-        tab, account = self.draw_tab(data), self.draw_account(data)
+    def ask_with_an_address_that_is_not_registered(self) -> None:
+        tab, account = self.draw_tab(), self.draw_account()
         if tab.holder not in (None, account):
             return
         fields = {"member_number": account.member.number, "email": "somebody@example.com"}
@@ -48,8 +47,8 @@ class Registering(World):
         tab.asked_in_vain = True
 
     @move(2, when=lambda self: any(tab.asked for tab in self.free))
-    def ask_for_another_code(self, data: Any) -> None:
-        tab = data.draw(st.sampled_from([tab for tab in self.free if tab.asked]))
+    def ask_for_another_code(self) -> None:
+        tab = self.dice.choice([tab for tab in self.free if tab.asked])
         assert tab.client.post("/web-id/register/code/", {"resend": "1"}).status_code == 302
         self._asked(tab, tab.asked)
 
@@ -61,7 +60,7 @@ class Registering(World):
         tab.asked = account
 
     @move(3, when=lambda self: any(account.asked.waits for account in self.accounts))
-    def the_worker_delivers(self, data: Any) -> None:
+    def the_worker_delivers(self) -> None:
         self._deliver()
 
     def _deliver(self) -> None:
@@ -84,22 +83,22 @@ class Registering(World):
             told = f"{letter.subject} {letter.body}"
             assert not [one for one in known if says(told, one)], "a secret in a mail"
 
-    @move(5, when=lambda self: self.free, which=st.sampled_from(["right", "right", "old", "wrong"]))
-    def type_a_code(self, data: Any, which: str) -> None:
+    @move(5, when=lambda self: self.free, which=["right", "right", "old", "wrong"])
+    def type_a_code(self, which: str) -> None:
         asked = [tab for tab in self.free if tab.asked]
-        self._type_a_code(data.draw(st.sampled_from([*asked * 3, *self.free])), which, data)
+        self._type_a_code(self.dice.choice([*asked * 3, *self.free]), which)
 
     @move(4, when=lambda self: self.free)
-    def come_as_far_as_choosing(self, data: Any) -> None:
-        tab = self.draw_tab(data)
-        account = self.accounts[data.draw(st.sampled_from([0, 1]))]
+    def come_as_far_as_choosing(self) -> None:
+        tab = self.draw_tab()
+        account = self.draw_account()
         if tab.holder in (None, account):
             self._ask(tab, account)
             self._deliver()
-            self._type_a_code(tab, "right", data)
+            self._type_a_code(tab, "right")
 
-    def _type_a_code(self, tab: Tab, which: str, data: Any) -> None:
-        account = tab.asked or self.draw_account(data)
+    def _type_a_code(self, tab: Tab, which: str) -> None:
+        account = tab.asked or self.draw_account()
         code = WRONG_CODE
         if which == "right":
             code = account.asked.code or code
@@ -116,10 +115,10 @@ class Registering(World):
             self.expected.append(Act.CODE_FAILED)
             assert answer.status_code == 200
 
-    @move(6, when=lambda self: self.free, name=st.sampled_from(NAMES), at_once=st.booleans())
-    def choose(self, data: Any, name: str, at_once: bool) -> None:
+    @move(6, when=lambda self: self.free, name=NAMES, at_once=SELDOM)
+    def choose(self, name: str, at_once: bool) -> None:
         may_now = [tab for tab in self.free if tab.asked and tab.asked.asked.confirmed_by(tab.name)]
-        tab = data.draw(st.sampled_from([*may_now * 5, *self.free]), label="browser")
+        tab = self.dice.choice([*may_now * 5, *self.free])
         account = tab.asked
         password = PASSWORDS["member" if tab.name == "member" else "attacker"]
         self.typed(password)
@@ -144,4 +143,4 @@ class Registering(World):
             self.forget(tab)
             self.expected.append(Act.WEB_ID_REGISTERED)
 
-        self.leave(tab.name, paused, end, at_once=at_once)
+        self.leave(tab.name, paused, end, at_once=at_once, account=account)
