@@ -19,9 +19,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 
-from credentials import audit, chain, record_check, record_copy, sealer
+from credentials import audit
 from credentials.models import Event, Seal
-from credentials.record_check import Broken
+from credentials.record import chain, check, sealing
+from credentials.record import copy as record_copy
+from credentials.record.check import Broken
 
 pytestmark = pytest.mark.django_db
 APPEND_ONLY = importlib.import_module("credentials.migrations.0003_append_only")
@@ -51,7 +53,7 @@ def record(copy: Path) -> list[Event]:
     for i in range(1, NUMBER + 1):
         whom = f"{100000000 + i}"
         audit.record(Event.Act.NUMBER_TOLD, by="staff:阿部", whom=whom, source="192.0.2.1", check=i)
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
     with connection.cursor() as cursor:
         for statement in APPEND_ONLY.dropping(connection.vendor):
             cursor.execute(statement)
@@ -114,8 +116,8 @@ def test_a_record_cut_off_at_its_end_shows_in_the_copy_alone(
     assert "the database ends at 7, the copy goes on to 9" in said
     # Nothing new takes the place of what was cut off.
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
-    with pytest.raises(sealer.OutOfStep, match="goes on to position 9"):
-        next(sealer.passes())
+    with pytest.raises(sealing.OutOfStep, match="goes on to position 9"):
+        next(sealing.passes())
     assert "cut off" in verify("--copy", str(copy))
 
 
@@ -149,13 +151,13 @@ def test_a_chain_made_anew_shows_in_the_copy_alone(record: list[Event], copy: Pa
     Seal.objects.filter(position__gte=5).delete()
     copied = copy.read_bytes()
     copy.unlink()
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
     copy.write_bytes(copied)
     assert "whole: positions 1 to 9" in verify()
     said = verify("--copy", str(copy))
     assert f"position 5, event {record[4].pk}: the event was changed" in said
-    with pytest.raises(sealer.OutOfStep, match="differ at position 9"):
-        next(sealer.passes())
+    with pytest.raises(sealing.OutOfStep, match="differ at position 9"):
+        next(sealing.passes())
 
 
 def test_a_time_that_is_none_is_named_too(record: list[Event]) -> None:
@@ -207,10 +209,10 @@ def test_the_digest_is_the_same_on_both_databases() -> None:
 def test_the_walk_goes_page_by_page(
     record: list[Event], monkeypatch: pytest.MonkeyPatch, copy: Path
 ) -> None:
-    monkeypatch.setattr(record_check, "PAGE", 2)
-    assert [step.position for step in record_check.check(copy=copy)] == [2, 4, 6, 8, 9]
+    monkeypatch.setattr(check, "PAGE", 2)
+    assert [step.position for step in check.check(copy=copy)] == [2, 4, 6, 8, 9]
     change(record[1], details={})
-    [broken] = record_check.check()
+    [broken] = check.check()
     assert isinstance(broken, Broken)
     assert broken.position == 2
 
@@ -236,7 +238,7 @@ def test_the_copy_has_every_sealed_event(record: list[Event], copy: Path) -> Non
 def test_a_line_that_a_crash_cut_short_is_healed(record: list[Event], copy: Path, cut: int) -> None:
     whole = copy.read_bytes()
     copy.write_bytes(whole[:-cut])
-    next(sealer.passes())
+    next(sealing.passes())
     assert copy.read_bytes().startswith(whole[:-cut]), "the copy is only ever appended to"
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
     assert "agrees up to position 10" in verify("--copy", str(copy))
@@ -266,7 +268,7 @@ def test_a_line_that_is_not_there_is_named(record: list[Event], copy: Path) -> N
 def test_a_copy_that_was_away_gets_what_it_missed(record: list[Event], copy: Path) -> None:
     lines = copy.read_bytes().splitlines(keepends=True)
     copy.write_bytes(b"".join(lines[:4]))
-    next(sealer.passes())
+    next(sealing.passes())
     assert positions(copy) == [*range(1, NUMBER + 1)]
 
 
@@ -274,10 +276,10 @@ def test_nothing_is_sealed_while_the_copy_is_out_of_reach(settings: Any, tmp_pat
     settings.RECORD_COPY = str(tmp_path / "gone" / "record.jsonl")
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
     with pytest.raises(OSError, match="gone"):
-        next(sealer.passes())
+        next(sealing.passes())
     assert not Seal.objects.exists()
     (tmp_path / "gone").mkdir()
-    assert next(sealer.passes()) == 1
+    assert next(sealing.passes()) == 1
 
 
 def test_a_copy_that_cannot_be_read_fails_the_check() -> None:
@@ -289,17 +291,17 @@ def test_a_copy_that_cannot_be_read_fails_the_check() -> None:
 
 def test_batches_and_late_comers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What committed late has a lower number and an earlier time; it is sealed where it comes."""
-    monkeypatch.setattr(sealer, "BATCH", 2)
+    monkeypatch.setattr(sealing, "BATCH", 2)
     for _turn in range(5):
         audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
-    sealing = sealer.passes()
-    assert [next(sealing) for _turn in range(4)] == [2, 2, 1, 0]
-    Event.objects.create(act="signed_in", by="x", at=Now() - sealer.LOOK_BACK / 2)
-    assert next(sealing) == 1
+    passes = sealing.passes()
+    assert [next(passes) for _turn in range(4)] == [2, 2, 1, 0]
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_BACK / 2)
+    assert next(passes) == 1
     # Older than any act takes: the next full pass has it.
-    Event.objects.create(act="signed_in", by="x", at=Now() - sealer.LOOK_BACK * 2)
-    assert next(sealing) == 0
-    assert next(sealer.passes()) == 1
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_BACK * 2)
+    assert next(passes) == 0
+    assert next(sealing.passes()) == 1
     assert "whole: positions 1 to 7" in verify()
 
 
@@ -307,7 +309,7 @@ def test_a_frequent_pass_reads_by_the_index_on_time(
     django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
-    sealing = sealer.passes()
-    next(sealing)
+    passes = sealing.passes()
+    next(passes)
     with django_assert_max_num_queries(2):
-        next(sealing)
+        next(passes)

@@ -26,7 +26,6 @@ from credentials import (
     audit,
     closure,
     pin_reset,
-    sealer,
     second_factor,
     sign_ins,
     staff_accounts,
@@ -45,6 +44,7 @@ from credentials.models import (
     SecondFactor,
     Session,
 )
+from credentials.record import sealing
 from credentials.refusals import Refusal
 from credentials.sessions import SessionStore
 from credentials.sign_ins import SignIn
@@ -75,7 +75,7 @@ def copy(settings: Any, tmp_path: Path) -> Path:
 
 
 def seal() -> None:
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
 
 
 @contextmanager
@@ -425,8 +425,8 @@ def test_nothing_is_sealed_before_it_ran() -> None:
     with since_the_backup():
         fail(MemberFactory(), 2)
     fail(MemberFactory(), 1)
-    with pytest.raises(sealer.OutOfStep, match="after_restore"):
-        next(sealer.passes())
+    with pytest.raises(sealing.OutOfStep, match="after_restore"):
+        next(sealing.passes())
 
 
 def nothing_was_done(said: str) -> bool:

@@ -10,9 +10,10 @@ import pytest
 from django.core import mail as django_mail
 from django.db import OperationalError
 
-from credentials import audit, mail, sealer
+from credentials import audit, mail
 from credentials.management.commands import worker
 from credentials.models import Event, OutboxMail, RegistrationRequest, Seal, Session
+from credentials.record import sealing
 from tests.clock import time_passes
 from tests.factories import MemberFactory
 from tests.pages import browser, with_card
@@ -103,7 +104,7 @@ def test_no_mail_waits_for_a_copy_of_the_record_that_is_out_of_reach(
 def test_sealing_begins_anew_after_the_database_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
     lost = [True]
-    waiting = sealer.waiting
+    waiting = sealing.waiting
 
     def waiting_or_lost(*args: Any) -> Any:
         if lost:
@@ -111,7 +112,7 @@ def test_sealing_begins_anew_after_the_database_was_lost(monkeypatch: pytest.Mon
             raise OperationalError("canary of the server")
         return waiting(*args)
 
-    monkeypatch.setattr(sealer, "waiting", waiting_or_lost)
+    monkeypatch.setattr(sealing, "waiting", waiting_or_lost)
     worker.work(Turns(2))
     assert Seal.objects.count() == 1
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from credentials import record_copy, restoring
+from credentials.record import copy as record_copy
+from credentials.record import restore
+from credentials.record.restore import Restored
 from credentials.refusals import Refusal
-from credentials.restoring import Restored
 
 ENDED = {
     "sessions": "sessions",
@@ -62,7 +63,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, copy: Path | None, without_copy: bool, **options: Any) -> None:
         copy = None if without_copy else copy or record_copy.kept_at()
         try:
-            restored = restoring.after_restore(copy=copy)
+            restored = restore.after_restore(copy=copy)
         except OSError as error:
             raise CommandError(f"Nothing was done. The copy cannot be read: {error}.") from None
         if isinstance(restored, Refusal):

@@ -19,9 +19,10 @@ from io import FileIO
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from credentials import chain, record_copy
 from credentials.models import Event, Seal
-from credentials.record_copy import Line
+from credentials.record import chain
+from credentials.record import copy as record_copy
+from credentials.record.copy import Line
 
 BATCH = 1000
 # How far back a frequent pass looks. No act's transaction is open for so long; a full pass, when

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.conf import settings
 
-from credentials.chain import canonical
+from credentials.record.chain import canonical
 
 _AT_FIRST = 8 * 1024
 

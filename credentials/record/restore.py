@@ -18,7 +18,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
-from credentials import audit, chain, record_copy, sealer
+from credentials import audit
 from credentials.models import (
     Event,
     HandOffCode,
@@ -29,10 +29,12 @@ from credentials.models import (
     Seal,
     Session,
 )
-from credentials.record_copy import Line
+from credentials.record import chain, sealing
+from credentials.record import copy as record_copy
+from credentials.record.copy import Line
+from credentials.record.since import Applied, Since
 from credentials.refusals import Refusal, Why
 from credentials.registration import MAIL_KIND
-from credentials.since_backup import Applied, Since
 from credentials.verification import OPEN_FOR
 from members.models import User
 
@@ -109,7 +111,7 @@ def _end_what_was_open(*, everybody: bool) -> dict[str, int]:
 
 def _put_back(copy: Path, restored: Restored) -> tuple[Since, Refusal | None]:
     """Append the events and seals that the database lacks; return what happened in them."""
-    newest, since = sealer.newest_seal(), Since()
+    newest, since = sealing.newest_seal(), Since()
     before, position = (newest.digest, newest.position) if newest else (chain.BEGINNING, 0)
     if refusal := _of_another_record(copy, newest):
         return since, refusal
