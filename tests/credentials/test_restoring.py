@@ -312,7 +312,7 @@ def test_a_disowned_secret_opens_nothing(way: Way) -> None:
     after_restore()
     user = user_of(member)
     assert suspension.ends_only_in_person(user)
-    assert suspension.is_reported(user)
+    assert suspension.is_disowned(user)
     User.objects.filter(pk=user.pk).update(suspended_at=None)
     by_card, by_web_id = browser(), browser()
     with_card(by_card, member)
