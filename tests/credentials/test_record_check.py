@@ -18,6 +18,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils.timezone import now
 
 from credentials import audit
 from credentials.models import Event, Seal
@@ -146,13 +147,14 @@ def test_a_changed_seal_is_named(record: list[Event], copy: Path) -> None:
     assert said in verify("--copy", str(copy))
 
 
-def test_a_chain_made_anew_shows_in_the_copy_alone(record: list[Event], copy: Path) -> None:
+def test_a_chain_made_anew_shows_in_the_copy_alone(
+    record: list[Event], copy: Path, settings: Any
+) -> None:
     change(record[4], whom="100000001")
     Seal.objects.filter(position__gte=5).delete()
-    copied = copy.read_bytes()
-    copy.unlink()
+    settings.RECORD_COPY = ""
     [*_] = sealing.seal_all()
-    copy.write_bytes(copied)
+    settings.RECORD_COPY = str(copy)
     assert "whole: positions 1 to 9" in verify()
     said = verify("--copy", str(copy))
     assert f"position 5, event {record[4].pk}: the event was changed" in said
@@ -221,12 +223,13 @@ def test_the_walk_goes_page_by_page(
 
 
 def positions(copy: Path) -> list[int]:
-    return [json.loads(line)["position"] for line in copy.read_text().splitlines()]
+    return [json.loads(line)["position"] for line in copy.read_text().splitlines()[1:]]
 
 
 def test_the_copy_has_every_sealed_event(record: list[Event], copy: Path) -> None:
     assert positions(copy) == [*range(1, NUMBER + 1)]
-    lines = [json.loads(line) for line in copy.read_text().splitlines()]
+    heading, *lines = (json.loads(line) for line in copy.read_text().splitlines())
+    assert heading == {"copy_of": "the record", "version": 1}
     assert [line["event"] for line in lines] == [chain.plain(event) for event in record]
     assert [line["digest"] for line in lines] == [
         seal.digest for seal in Seal.objects.order_by("position")
@@ -260,7 +263,7 @@ def test_lines_that_are_there_twice_do_no_harm(record: list[Event], copy: Path) 
 
 def test_a_line_that_is_not_there_is_named(record: list[Event], copy: Path) -> None:
     lines = copy.read_bytes().splitlines(keepends=True)
-    copy.write_bytes(b"".join([*lines[:4], *lines[5:]]))
+    copy.write_bytes(b"".join([*lines[:5], *lines[6:]]))
     said = verify("--copy", str(copy))
     assert f"BROKEN at position 5, event {record[4].pk}: the copy has no line for it" in said
 
@@ -280,6 +283,55 @@ def test_nothing_is_sealed_while_the_copy_is_out_of_reach(settings: Any, tmp_pat
     assert not Seal.objects.exists()
     (tmp_path / "gone").mkdir()
     assert next(sealing.passes()) == 1
+
+
+def new_copy() -> str:
+    """Return what the command says, also where it fails (and so exits 1)."""
+    said = StringIO()
+    try:
+        call_command("new_record_copy", stdout=said)
+    except CommandError as error:
+        return f"FAILED: {error}"
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("loss", [Path.unlink, lambda copy: copy.write_bytes(b"")])
+def test_a_copy_that_was_lost_is_begun_anew_only_by_who_says_so(
+    record: list[Event], copy: Path, loss: Callable[[Path], object]
+) -> None:
+    loss(copy)
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    for _turn in range(2):
+        with pytest.raises(sealing.OutOfStep, match="gone or empty"):
+            next(sealing.passes())
+    assert Seal.objects.count() == NUMBER
+    assert not copy.exists() or not copy.stat().st_size
+    assert "positions 1 to 9" in new_copy()
+    assert next(sealing.passes()) == 1
+    assert "agrees up to position 10" in verify("--copy", str(copy))
+
+
+def test_a_copy_is_begun_over_no_other(record: list[Event], copy: Path, settings: Any) -> None:
+    before = copy.read_bytes()
+    assert "there is a copy already" in new_copy()
+    assert copy.read_bytes() == before
+    settings.RECORD_COPY = str(copy / "no folder")
+    assert "FAILED: The copy cannot be written" in new_copy()
+    settings.RECORD_COPY = ""
+    assert "FAILED: RECORD_COPY is not set" in new_copy()
+
+
+def test_a_crash_before_the_first_line_leaves_a_copy_that_goes_on(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    with monkeypatch.context() as patched:
+        patched.setattr(record_copy, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            next(sealing.passes())
+    assert Seal.objects.count() == 1
+    next(sealing.passes())
+    assert positions(copy) == [1]
 
 
 def test_a_copy_that_cannot_be_read_fails_the_check() -> None:
@@ -303,6 +355,32 @@ def test_batches_and_late_comers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert next(passes) == 0
     assert next(sealing.passes()) == 1
     assert "whole: positions 1 to 7" in verify()
+
+
+def test_a_clock_that_goes_back_keeps_nothing_from_being_sealed(record: list[Event]) -> None:
+    passes = sealing.passes()
+    assert next(passes) == 0
+    # As if the database's clock had been an hour ahead until now.
+    Seal.objects.update(sealed_at=Now() + timedelta(hours=1))
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    assert next(passes) == 1
+    assert f"whole: positions 1 to {NUMBER + 1}" in verify()
+
+
+def test_what_came_long_ago_is_sealed_by_the_check() -> None:
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    next(sealing.passes())
+    Event.objects.create(act="signed_in", by="x", at=Now() - 2 * sealing.LOOK_FAR_BACK)
+    assert next(sealing.passes()) == 0
+    assert "whole: positions 1 to 2" in verify()
+
+
+def test_of_equal_moments_the_lower_number_comes_first() -> None:
+    moment = now()
+    numbers = [Event.objects.create(act="signed_in", by="x", at=moment).pk for _turn in range(3)]
+    next(sealing.passes())
+    sealed = Seal.objects.order_by("position").values_list("event_id", flat=True)
+    assert list(sealed) == numbers
 
 
 def test_a_frequent_pass_reads_by_the_index_on_time(

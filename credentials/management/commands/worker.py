@@ -22,28 +22,36 @@ PAUSE_SECONDS = 1.0
 TIDY_EVERY_SECONDS = 600.0
 # Where the record's copy is out of reach or out of step, until the next try.
 SEAL_AGAIN_SECONDS = 60.0
+LOOK_FAR_BACK_EVERY_SECONDS = 3600.0
 
 
 class Sealing:
     """The sealer's work, a batch a turn, so that no mail waits for a long one."""
 
     def __init__(self) -> None:
-        self._passes = sealing.passes()
         self._rest_until = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._passes = sealing.passes()
+        self._begin_again_at = time.monotonic() + LOOK_FAR_BACK_EVERY_SECONDS
 
     def turn(self) -> int:
         """Seal one batch; return how many that were. After any trouble it begins anew."""
-        if time.monotonic() < self._rest_until:
+        now = time.monotonic()
+        if now < self._rest_until:
             return 0
+        if now >= self._begin_again_at:
+            self._begin()
         try:
             return next(self._passes)
         except (sealing.OutOfStep, OSError) as error:
-            self._passes = sealing.passes()
+            self._begin()
             self._rest_until = time.monotonic() + SEAL_AGAIN_SECONDS
             logger.error("record not sealed: %s", error)
             return 0
         except Error:
-            self._passes = sealing.passes()
+            self._begin()
             raise
 
 
