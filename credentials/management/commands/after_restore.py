@@ -40,7 +40,8 @@ In force as the backup has it, and no longer as it was:
   Web-IDs registered since are gone
   API keys revoked since are valid again
   staff closed since, passwords and second factors re-set since, are as before
-The record ends with the backup. Move the old copy aside, and begin a new one: manage.py new_record_copy.
+The record ends with the backup. Move the old copy aside, and begin a new one by
+manage.py new_record_copy.
 """
 
 
