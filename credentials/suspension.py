@@ -91,24 +91,20 @@ def until_in_person() -> dict[str, object]:
     }
 
 
-def reported(*, number: str, since: str) -> Exists:
+def disowned(*, number: str, since: str) -> Exists:
     """Return the condition that the member asked for the suspension, by disowning a sign-in.
 
     `number`, `since`: the fields of the outer query with the member number and `suspended_at`.
     """
-    disowned = Event.objects.filter(
-        whom=OuterRef(number),
-        act=Event.Act.SIGN_IN_DISOWNED,
-        # Recorded in the same transaction, after the suspension.
-        at__gte=OuterRef(since),
-    )
-    return Exists(disowned)
+    # Recorded in the same transaction, after the suspension.
+    recorded = Event.objects.filter(whom=OuterRef(number), at__gte=OuterRef(since))
+    return Exists(recorded.filter(act=Event.Act.SIGN_IN_DISOWNED))
 
 
-def is_reported(user: User) -> bool:
-    """Whether this suspension is one that the member asked for."""
-    reported_one = reported(number="member__number", since="suspended_at")
-    return User.objects.filter(reported_one, pk=user.pk, suspended_until__isnull=True).exists()
+def is_disowned(user: User) -> bool:
+    """Whether this suspension is one that the member asked for, by disowning a sign-in."""
+    by_disowning = disowned(number="member__number", since="suspended_at")
+    return User.objects.filter(by_disowning, pk=user.pk, suspended_until__isnull=True).exists()
 
 
 def suspend(

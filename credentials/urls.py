@@ -19,7 +19,7 @@ urlpatterns = [
     path("sign-ins/", self_service.SignIns.as_view(), name="sign_ins"),
     path("sign-ins/not-me/", self_service.Disown.as_view(), name="disown_any"),
     path("sign-ins/<int:sign_in>/not-me/", self_service.Disown.as_view(), name="disown"),
-    path("sign-ins/reported/", self_service.Disowned.as_view(), name="disowned"),
+    path("sign-ins/disowned/", self_service.Disowned.as_view(), name="disowned"),
     path("closure/", self_service.Closing.as_view(), name="closure"),
     path("help/", views.PlainPage.as_view(template_name="credentials/help.html"), name="help"),
 ]

@@ -102,7 +102,7 @@ def show(site: AdminSite, request: HttpRequest, pk: str) -> HttpResponse:
         "phone_way_closed": verification.phone_way_is_closed(member),
         "state": words_of_state(member),
         "suspended": user.is_active and suspension.is_in_force(user),
-        "reported": suspension.is_reported(user),
+        "disowned": suspension.is_disowned(user),
         "ends_only_in_person": suspension.ends_only_in_person(user),
         "last_sign_in": local_time(user.sign_in_at) if user.sign_in_at else "",
         "last_way": user.get_sign_in_way_display(),

@@ -14,12 +14,12 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from credentials import record_export, sealer
 from credentials.admin.desk import ReadOnly, staff_of
 from credentials.admin.pages import require
 from credentials.admin.uncounted import Uncounted, UncountedList
 from credentials.forms.record import RecordFilterForm
 from credentials.models import Event
+from credentials.record import export, sealing
 from credentials.throttling import client_address
 
 
@@ -56,13 +56,13 @@ class EventAdmin(Uncounted, ReadOnly):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show up to when the record is sealed."""
-        context = {**(extra_context or {}), "newest_seal": sealer.newest_seal()}
+        context = {**(extra_context or {}), "newest_seal": sealing.newest_seal()}
         return super().changelist_view(request, context)
 
     def get_urls(self) -> list[URLPattern]:
         """Put the export beside the list."""
-        export = self.admin_site.admin_view(require_POST(self.export))
-        return [path("export/", export, name="record_export"), *super().get_urls()]
+        view = self.admin_site.admin_view(require_POST(self.export))
+        return [path("export/", view, name="record_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         """Send the events of the filter, or the people whom somebody saw, as CSV."""
@@ -76,8 +76,8 @@ class EventAdmin(Uncounted, ReadOnly):
                 "form": form,
             }
             return render(request, "admin/credentials/event/refused.html", context)
-        export = record_export.export_people if form.people else record_export.export_events
-        lines = export(form.asked(), by=staff_of(request), source=client_address(request))
+        lines_of = export.export_people if form.people else export.export_events
+        lines = lines_of(form.asked(), by=staff_of(request), source=client_address(request))
         what = "people-seen" if form.people else "record"
         return StreamingHttpResponse(
             lines,

@@ -63,7 +63,7 @@ def rows_of(page: Page[User], staff: User) -> list[Row]:
     members = Member.objects.filter(pk__in=[user.member_id for user in page]).annotate(
         failed_from=Subquery(failed.values("source")[:1]),
         failed_way=Subquery(failed.values("details__way")[:1]),
-        reported=suspension.reported(number="number", since="user__suspended_at"),
+        disowned=suspension.disowned(number="number", since="user__suspended_at"),
         at_word=suspension.at_word(number="number", since="user__suspended_at"),
     )
     of = {member.pk: member for member in members}
@@ -74,8 +74,8 @@ def _row(user: User, member: Any, staff: User) -> Row:
     way = str(member.failed_way or "")
     label = str(Way(way).label) if way in Way.values else ""
     in_person = suspension.ends_only_in_person(user)
-    reported, at_word = in_person and member.reported, in_person and member.at_word
-    if reported:
+    disowned, at_word = in_person and member.disowned, in_person and member.at_word
+    if disowned:
         why = str(_("the member: “this wasn't me”"))
     else:
         why = str(_("at the member's word")) if at_word else label
@@ -85,7 +85,7 @@ def _row(user: User, member: Any, staff: User) -> Row:
         name=masked_name(member.name),
         since=local_time(user.suspended_at) if user.suspended_at else "",
         why=why,
-        source="" if reported or at_word else member.failed_from or "",
+        source="" if disowned or at_word else member.failed_from or "",
         until=local_time(user.suspended_until) if user.suspended_until else "",
         in_person=in_person,
         in_a_row=user.suspensions,
@@ -180,7 +180,7 @@ class Reinstate(DeskPage):
         in_person = suspension.ends_only_in_person(self.member.user)
         page = super().get_context_data(
             in_person_only=in_person,
-            reported=suspension.is_reported(self.member.user),
+            disowned=suspension.is_disowned(self.member.user),
             **context,
         )
         check = self.check

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from credentials.models import Event
-from credentials.record_export import Asked
+from credentials.record.export import Asked
 from members.numbers import plain_digits, validate_member_number
 
 _MOMENT = "%Y-%m-%dT%H:%M"

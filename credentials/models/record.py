@@ -85,8 +85,8 @@ class Event(models.Model):
 class Seal(models.Model):
     """The place of one event in the chain, and the digest over it and all before it.
 
-    A table of its own, written by the worker (credentials.sealer), so that no act waits for the
-    chain. Append-only like the events.
+    A table of its own, written by the worker (credentials.record.sealing), so that no act waits
+    for the chain. Append-only like the events.
     """
 
     position = models.BigIntegerField(primary_key=True)

@@ -38,7 +38,7 @@ def steps():
 
     from credentials import overview
     from credentials.models import Event
-    from credentials.record_export import Asked, _people_rows
+    from credentials.record.export import Asked, _people_rows
 
     now = timezone.now()
     week = Asked(staff="operator7", since=now - timedelta(days=7), until=now)

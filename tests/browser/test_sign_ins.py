@@ -65,7 +65,7 @@ def test_a_strange_sign_in_stops_everything_until_a_new_pin_is_set(
     visitor.is_at("/sign-ins/")
     visitor.follow("This wasn't me")
     visitor.press("It wasn't me: stop everything now")
-    visitor.is_at("/sign-ins/reported/", "Everything is stopped")
+    visitor.is_at("/sign-ins/disowned/", "Everything is stopped")
     visitor.reads("You set a new PIN there. With it, the card and signing in work again.")
     [told] = mailbox.wait_for(HANAKO.email)
     assert "://" not in told.get_content()

@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.db import Error, connection, transaction
 from django.db.models import Model
 
-from credentials import audit, sealer
+from credentials import audit
 from credentials.models import Event, Seal
+from credentials.record import sealing
 from tests.conftest import Browser
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ TABLES = ("credentials_event", "credentials_seal")
 @pytest.fixture(autouse=True)
 def _an_event_and_its_seal(db: None) -> None:
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe", whom="123456789", reason="asked")
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
     assert (Event.objects.count(), Seal.objects.count()) == (1, 1)
 
 

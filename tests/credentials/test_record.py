@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from credentials import audit, record_export, sealer
+from credentials import audit
 from credentials.models import Event
+from credentials.record import export, sealing
 from tests.conftest import Browser
 from tests.factories import MemberFactory
 
@@ -53,8 +54,8 @@ def local(ago: timedelta) -> str:
 
 def rows_of(answer: Any) -> list[dict[str, str]]:
     text = b"".join(answer.streaming_content).decode("utf-8")
-    assert text.startswith(record_export.BOM)
-    return list(csv.DictReader(StringIO(text.removeprefix(record_export.BOM))))
+    assert text.startswith(export.BOM)
+    return list(csv.DictReader(StringIO(text.removeprefix(export.BOM))))
 
 
 def listed(auditor: Browser, **asked: Any) -> list[int]:
@@ -151,23 +152,23 @@ def test_events_are_exported_as_they_are_filtered(auditor: Browser) -> None:
 
 
 def test_an_export_streams(auditor: Browser) -> None:
-    lines = record_export.export_events(record_export.Asked(), by=auditor.staff)
+    lines = export.export_events(export.Asked(), by=auditor.staff)
     assert isinstance(lines, GeneratorType)
-    assert next(lines) == record_export.BOM
+    assert next(lines) == export.BOM
     # On record before the first line has left.
     assert Event.objects.filter(act=Event.Act.RECORD_EXPORTED).count() == 1
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1", "＠a"])
 def test_no_cell_is_computed_by_a_spreadsheet(auditor: Browser, cell: str) -> None:
-    assert record_export.neutral(cell) == f"'{cell}"
+    assert export.neutral(cell) == f"'{cell}"
     happened(Event.Act.SIGN_IN_FAILED, by=cell)
     rows = rows_of(auditor.post(EXPORT, {"events": "", "act": "sign_in_failed"}))
     assert [row["by"] for row in rows] == [f"'{cell}"]
 
 
 def test_plain_cells_stay_as_they_are() -> None:
-    assert [record_export.neutral(cell) for cell in ("a=b", 3, "")] == ["a=b", "3", ""]
+    assert [export.neutral(cell) for cell in ("a=b", 3, "")] == ["a=b", "3", ""]
 
 
 @pytest.mark.parametrize("role", ["Call centre", "Store", "Administrator"])
@@ -236,5 +237,5 @@ def test_a_look_and_a_search_end_up_in_the_export(
 def test_it_shows_when_it_was_last_sealed(auditor: Browser) -> None:
     words = "Last sealed at"
     assert words not in auditor.get(LIST).content.decode()
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
     assert words in auditor.get(LIST).content.decode()

@@ -18,10 +18,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils.timezone import now
 
-from credentials import audit, chain, record_check, record_copy, sealer
+from credentials import audit
 from credentials.models import Event, Seal
-from credentials.record_check import Broken
+from credentials.record import chain, check, sealing
+from credentials.record import copy as record_copy
+from credentials.record.check import Broken
 
 pytestmark = pytest.mark.django_db
 APPEND_ONLY = importlib.import_module("credentials.migrations.0003_append_only")
@@ -51,7 +54,7 @@ def record(copy: Path) -> list[Event]:
     for i in range(1, NUMBER + 1):
         whom = f"{100000000 + i}"
         audit.record(Event.Act.NUMBER_TOLD, by="staff:阿部", whom=whom, source="192.0.2.1", check=i)
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
     with connection.cursor() as cursor:
         for statement in APPEND_ONLY.dropping(connection.vendor):
             cursor.execute(statement)
@@ -114,8 +117,8 @@ def test_a_record_cut_off_at_its_end_shows_in_the_copy_alone(
     assert "the database ends at 7, the copy goes on to 9" in said
     # Nothing new takes the place of what was cut off.
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
-    with pytest.raises(sealer.OutOfStep, match="goes on to position 9"):
-        next(sealer.passes())
+    with pytest.raises(sealing.OutOfStep, match="goes on to position 9"):
+        next(sealing.passes())
     assert "cut off" in verify("--copy", str(copy))
 
 
@@ -144,18 +147,19 @@ def test_a_changed_seal_is_named(record: list[Event], copy: Path) -> None:
     assert said in verify("--copy", str(copy))
 
 
-def test_a_chain_made_anew_shows_in_the_copy_alone(record: list[Event], copy: Path) -> None:
+def test_a_chain_made_anew_shows_in_the_copy_alone(
+    record: list[Event], copy: Path, settings: Any
+) -> None:
     change(record[4], whom="100000001")
     Seal.objects.filter(position__gte=5).delete()
-    copied = copy.read_bytes()
-    copy.unlink()
-    [*_] = sealer.seal_all()
-    copy.write_bytes(copied)
+    settings.RECORD_COPY = ""
+    [*_] = sealing.seal_all()
+    settings.RECORD_COPY = str(copy)
     assert "whole: positions 1 to 9" in verify()
     said = verify("--copy", str(copy))
     assert f"position 5, event {record[4].pk}: the event was changed" in said
-    with pytest.raises(sealer.OutOfStep, match="differ at position 9"):
-        next(sealer.passes())
+    with pytest.raises(sealing.OutOfStep, match="differ at position 9"):
+        next(sealing.passes())
 
 
 def test_a_time_that_is_none_is_named_too(record: list[Event]) -> None:
@@ -207,10 +211,10 @@ def test_the_digest_is_the_same_on_both_databases() -> None:
 def test_the_walk_goes_page_by_page(
     record: list[Event], monkeypatch: pytest.MonkeyPatch, copy: Path
 ) -> None:
-    monkeypatch.setattr(record_check, "PAGE", 2)
-    assert [step.position for step in record_check.check(copy=copy)] == [2, 4, 6, 8, 9]
+    monkeypatch.setattr(check, "PAGE", 2)
+    assert [step.position for step in check.check(copy=copy)] == [2, 4, 6, 8, 9]
     change(record[1], details={})
-    [broken] = record_check.check()
+    [broken] = check.check()
     assert isinstance(broken, Broken)
     assert broken.position == 2
 
@@ -219,12 +223,13 @@ def test_the_walk_goes_page_by_page(
 
 
 def positions(copy: Path) -> list[int]:
-    return [json.loads(line)["position"] for line in copy.read_text().splitlines()]
+    return [json.loads(line)["position"] for line in copy.read_text().splitlines()[1:]]
 
 
 def test_the_copy_has_every_sealed_event(record: list[Event], copy: Path) -> None:
     assert positions(copy) == [*range(1, NUMBER + 1)]
-    lines = [json.loads(line) for line in copy.read_text().splitlines()]
+    heading, *lines = (json.loads(line) for line in copy.read_text().splitlines())
+    assert heading == {"copy_of": "the record", "version": 1}
     assert [line["event"] for line in lines] == [chain.plain(event) for event in record]
     assert [line["digest"] for line in lines] == [
         seal.digest for seal in Seal.objects.order_by("position")
@@ -236,7 +241,7 @@ def test_the_copy_has_every_sealed_event(record: list[Event], copy: Path) -> Non
 def test_a_line_that_a_crash_cut_short_is_healed(record: list[Event], copy: Path, cut: int) -> None:
     whole = copy.read_bytes()
     copy.write_bytes(whole[:-cut])
-    next(sealer.passes())
+    next(sealing.passes())
     assert copy.read_bytes().startswith(whole[:-cut]), "the copy is only ever appended to"
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
     assert "agrees up to position 10" in verify("--copy", str(copy))
@@ -258,7 +263,7 @@ def test_lines_that_are_there_twice_do_no_harm(record: list[Event], copy: Path) 
 
 def test_a_line_that_is_not_there_is_named(record: list[Event], copy: Path) -> None:
     lines = copy.read_bytes().splitlines(keepends=True)
-    copy.write_bytes(b"".join([*lines[:4], *lines[5:]]))
+    copy.write_bytes(b"".join([*lines[:5], *lines[6:]]))
     said = verify("--copy", str(copy))
     assert f"BROKEN at position 5, event {record[4].pk}: the copy has no line for it" in said
 
@@ -266,7 +271,7 @@ def test_a_line_that_is_not_there_is_named(record: list[Event], copy: Path) -> N
 def test_a_copy_that_was_away_gets_what_it_missed(record: list[Event], copy: Path) -> None:
     lines = copy.read_bytes().splitlines(keepends=True)
     copy.write_bytes(b"".join(lines[:4]))
-    next(sealer.passes())
+    next(sealing.passes())
     assert positions(copy) == [*range(1, NUMBER + 1)]
 
 
@@ -274,10 +279,59 @@ def test_nothing_is_sealed_while_the_copy_is_out_of_reach(settings: Any, tmp_pat
     settings.RECORD_COPY = str(tmp_path / "gone" / "record.jsonl")
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
     with pytest.raises(OSError, match="gone"):
-        next(sealer.passes())
+        next(sealing.passes())
     assert not Seal.objects.exists()
     (tmp_path / "gone").mkdir()
-    assert next(sealer.passes()) == 1
+    assert next(sealing.passes()) == 1
+
+
+def new_copy() -> str:
+    """Return what the command says, also where it fails (and so exits 1)."""
+    said = StringIO()
+    try:
+        call_command("new_record_copy", stdout=said)
+    except CommandError as error:
+        return f"FAILED: {error}"
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("loss", [Path.unlink, lambda copy: copy.write_bytes(b"")])
+def test_a_copy_that_was_lost_is_begun_anew_only_by_who_says_so(
+    record: list[Event], copy: Path, loss: Callable[[Path], object]
+) -> None:
+    loss(copy)
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    for _turn in range(2):
+        with pytest.raises(sealing.OutOfStep, match="gone or empty"):
+            next(sealing.passes())
+    assert Seal.objects.count() == NUMBER
+    assert not copy.exists() or not copy.stat().st_size
+    assert "positions 1 to 9" in new_copy()
+    assert next(sealing.passes()) == 1
+    assert "agrees up to position 10" in verify("--copy", str(copy))
+
+
+def test_a_copy_is_begun_over_no_other(record: list[Event], copy: Path, settings: Any) -> None:
+    before = copy.read_bytes()
+    assert "there is a copy already" in new_copy()
+    assert copy.read_bytes() == before
+    settings.RECORD_COPY = str(copy / "no folder")
+    assert "FAILED: The copy cannot be written" in new_copy()
+    settings.RECORD_COPY = ""
+    assert "FAILED: RECORD_COPY is not set" in new_copy()
+
+
+def test_a_crash_before_the_first_line_leaves_a_copy_that_goes_on(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    with monkeypatch.context() as patched:
+        patched.setattr(record_copy, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            next(sealing.passes())
+    assert Seal.objects.count() == 1
+    next(sealing.passes())
+    assert positions(copy) == [1]
 
 
 def test_a_copy_that_cannot_be_read_fails_the_check() -> None:
@@ -289,25 +343,51 @@ def test_a_copy_that_cannot_be_read_fails_the_check() -> None:
 
 def test_batches_and_late_comers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What committed late has a lower number and an earlier time; it is sealed where it comes."""
-    monkeypatch.setattr(sealer, "BATCH", 2)
+    monkeypatch.setattr(sealing, "BATCH", 2)
     for _turn in range(5):
         audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
-    sealing = sealer.passes()
-    assert [next(sealing) for _turn in range(4)] == [2, 2, 1, 0]
-    Event.objects.create(act="signed_in", by="x", at=Now() - sealer.LOOK_BACK / 2)
-    assert next(sealing) == 1
+    passes = sealing.passes()
+    assert [next(passes) for _turn in range(4)] == [2, 2, 1, 0]
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_BACK / 2)
+    assert next(passes) == 1
     # Older than any act takes: the next full pass has it.
-    Event.objects.create(act="signed_in", by="x", at=Now() - sealer.LOOK_BACK * 2)
-    assert next(sealing) == 0
-    assert next(sealer.passes()) == 1
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_BACK * 2)
+    assert next(passes) == 0
+    assert next(sealing.passes()) == 1
     assert "whole: positions 1 to 7" in verify()
+
+
+def test_a_clock_that_goes_back_keeps_nothing_from_being_sealed(record: list[Event]) -> None:
+    passes = sealing.passes()
+    assert next(passes) == 0
+    # As if the database's clock had been an hour ahead until now.
+    Seal.objects.update(sealed_at=Now() + timedelta(hours=1))
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    assert next(passes) == 1
+    assert f"whole: positions 1 to {NUMBER + 1}" in verify()
+
+
+def test_what_came_long_ago_is_sealed_by_the_check() -> None:
+    audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
+    next(sealing.passes())
+    Event.objects.create(act="signed_in", by="x", at=Now() - 2 * sealing.LOOK_FAR_BACK)
+    assert next(sealing.passes()) == 0
+    assert "whole: positions 1 to 2" in verify()
+
+
+def test_of_equal_moments_the_lower_number_comes_first() -> None:
+    moment = now()
+    numbers = [Event.objects.create(act="signed_in", by="x", at=moment).pk for _turn in range(3)]
+    next(sealing.passes())
+    sealed = Seal.objects.order_by("position").values_list("event_id", flat=True)
+    assert list(sealed) == numbers
 
 
 def test_a_frequent_pass_reads_by_the_index_on_time(
     django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
     audit.record(Event.Act.NUMBER_TOLD, by="staff:abe")
-    sealing = sealer.passes()
-    next(sealing)
+    passes = sealing.passes()
+    next(passes)
     with django_assert_max_num_queries(2):
-        next(sealing)
+        next(passes)

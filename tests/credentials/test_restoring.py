@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,15 @@ from django.contrib.auth.models import Group
 from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.db.models import F
 from django.utils.timezone import now
 
 from credentials import (
     api_keys,
     audit,
     closure,
+    feed_changes,
     pin_reset,
-    sealer,
     second_factor,
     sign_ins,
     staff_accounts,
@@ -45,6 +47,7 @@ from credentials.models import (
     SecondFactor,
     Session,
 )
+from credentials.record import sealing
 from credentials.refusals import Refusal
 from credentials.sessions import SessionStore
 from credentials.sign_ins import SignIn
@@ -52,6 +55,7 @@ from members import pins
 from members.models import Card, Member, User, Way
 from tests.conftest import Browser, sign_in_staff
 from tests.factories import PASSWORD, PIN, MemberFactory, StaffFactory
+from tests.members import feeds
 from tests.pages import (
     browser,
     code_in,
@@ -75,7 +79,7 @@ def copy(settings: Any, tmp_path: Path) -> Path:
 
 
 def seal() -> None:
-    [*_] = sealer.seal_all()
+    [*_] = sealing.seal_all()
 
 
 @contextmanager
@@ -202,6 +206,17 @@ def test_a_suspension_since_is_in_force(copy: Path) -> None:
     assert record_is_whole(copy)
 
 
+def test_a_suspension_that_has_passed_is_not_counted(settings: Any) -> None:
+    settings.SUSPENSION_SECONDS = -1
+    member = MemberFactory()
+    with since_the_backup():
+        fail(member, 5)
+    assert "suspensions in force again" not in after_restore()
+    user = user_of(member)
+    assert user.suspended_at, "it is there all the same: it may be one of a row"
+    assert (user.suspensions, suspension.is_in_force(user)) == (1, False)
+
+
 def test_a_suspension_that_was_lifted_since_is_lifted() -> None:
     before, both = MemberFactory(), MemberFactory()
     fail(before, 5)
@@ -296,12 +311,105 @@ def test_failed_verifications_still_close_the_phone_way() -> None:
     assert IdentityCheck.objects.first().answered == ["name"]
 
 
-def test_a_disowned_sign_in_leaves_no_known_device() -> None:
-    member, other = MemberFactory(), MemberFactory()
+def test_a_failed_verification_by_staff_who_are_gone_is_listed() -> None:
+    member = MemberFactory()
+    with since_the_backup():
+        new = StaffFactory(role="Call centre")
+        verification.check_by_questions(member=member, by=new, answered=["name"])
+    assert f"not counted:\n    {member.number}, staff:{new}\n" in after_restore()
+
+
+def test_a_caller_who_was_not_the_member_closes_no_phone_way() -> None:
+    """To stop a card takes other answers, and wrong ones are no failed verification."""
+    member, operator = MemberFactory(), StaffFactory(role="Call centre")
+    with since_the_backup():
+        for _turn in range(3):
+            suspension.suspend(user_of(member), by=operator, reason="lost", said="nobody")
+        assert Event.objects.filter(act=Event.Act.IDENTITY_FAILED).count() == 3
+    after_restore()
+    assert not verification.phone_way_is_closed(member)
+
+
+# --- Known devices --------------------------------------------------------------------------
+
+
+def suspended_at_word(member: Member) -> None:
+    staff = StaffFactory(role="Store")
+    verify(member, staff)
+    assert suspension.suspend(user_of(member), by=staff, reason="lost card") is None
+
+
+def changed_by_the_feed(member: Member) -> None:
+    plan = User.objects.filter(member=member)
+    plan.update(epoch=F("epoch") + 1, device_epoch=F("device_epoch") + 1)
+    feed_changes.tell([(member, None, True)])
+
+
+def closed(member: Member) -> None:
+    one, other = StaffFactory(role="Call centre"), StaffFactory(role="Call centre")
+    closure.ask(member=member, certificate=False, source="192.0.2.1")
+    this = closure.open_closure(member)
+    assert this
+    assert not closure.check(closure=this, by=one, no_balance=True, nothing_open=True)
+    assert not closure.approve(closure=this, by=other)
+
+
+def lifted(member: Member) -> None:
+    fail(member, 5)
+    staff = StaffFactory(role="Store")
+    verify(member, staff)
+    assert suspension.reinstate(user_of(member), by=staff, reason="asked") is None
+
+
+def signed_out_everywhere(member: Member) -> None:
+    client = browser()
+    with_card(client, member)
+    client.post("/sign-ins/")
+    assert Event.objects.filter(act=Event.Act.SIGNED_OUT_EVERYWHERE).exists()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        disown,
+        suspended_at_word,
+        changed_by_the_feed,
+        closed,
+        reset_started,
+        lambda member: set_new_pin(member, reset_started(member)),
+    ],
+)
+def test_no_device_is_known_after_the_acts_that_say_so(act: Callable[[Member], object]) -> None:
+    member = MemberFactory()
+    with since_the_backup():
+        act(member)
+        lost = user_of(member).device_epoch
+    assert lost
+    after_restore()
+    # Nor one that became known in the last seconds, whose acts nobody sealed.
+    assert user_of(member).device_epoch > lost + 100
+
+
+@pytest.mark.parametrize("act", [lifted, signed_out_everywhere, lambda member: fail(member, 5)])
+def test_devices_stay_known_after_other_acts(act: Callable[[Member], object]) -> None:
+    member = MemberFactory()
+    with since_the_backup():
+        act(member)
+        assert user_of(member).device_epoch == 0
+    after_restore()
+    assert user_of(member).device_epoch == 0
+
+
+def test_a_second_restore_raises_the_device_epoch_by_another_way() -> None:
+    member, epochs = MemberFactory(), set()
     with since_the_backup():
         disown(member)
-    after_restore()
-    assert user_of(member).device_epoch > user_of(other).device_epoch == 0
+    for _turn in range(2):
+        with transaction.atomic():
+            after_restore()
+            epochs.add(user_of(member).device_epoch)
+            transaction.set_rollback(True)
+    assert len(epochs) == 2
 
 
 @pytest.mark.parametrize("way", [Way.CARD, Way.WEB_ID])
@@ -309,16 +417,32 @@ def test_a_disowned_secret_opens_nothing(way: Way) -> None:
     member = MemberFactory(web_id="hanako1983")
     with since_the_backup():
         assert disown(member, way) == (way,)
+        assert suspension.is_disowned(user_of(member))
     after_restore()
     user = user_of(member)
     assert suspension.ends_only_in_person(user)
-    assert suspension.is_reported(user)
+    assert suspension.is_disowned(user)
     User.objects.filter(pk=user.pk).update(suspended_at=None)
     by_card, by_web_id = browser(), browser()
     with_card(by_card, member)
     with_web_id(by_web_id, member)
     assert is_signed_in(by_card) == (way != Way.CARD)
     assert is_signed_in(by_web_id) == (way != Way.WEB_ID)
+
+
+def test_a_disowned_sign_in_is_told_from_other_suspensions_however_slow_the_database() -> None:
+    """Disowning writes two lines, the suspension's last: each has a moment of its own."""
+    member, moment = MemberFactory(), now() - timedelta(minutes=1)
+    with since_the_backup():
+        for later, act, details in (
+            (0, Event.Act.SIGN_IN_DISOWNED, {"stopped": []}),
+            (7, Event.Act.SUSPENDED, {"until": suspension.IN_PERSON, "in_a_row": 0}),
+        ):
+            at = moment + timedelta(milliseconds=later)
+            by: dict[str, Any] = {"by": audit.MEMBER, "whom": member.number}
+            Event.objects.create(at=at, act=act, details=details, **by)
+    after_restore()
+    assert suspension.is_disowned(user_of(member))
 
 
 def test_keys_revoked_since_are_revoked() -> None:
@@ -368,17 +492,34 @@ def test_staff_changed_since() -> None:
     assert not SecondFactor.objects.filter(pk=app_lost.pk).exists()
     assert not RecoveryCode.objects.filter(second_factor=code_used.pk).exists()
     sign_in_staff(Browser(), code_used)
-    assert f"not in this database: bring them in, by the feed or by hand:\n    staff:{new}" in said
+    assert f"or see to them by hand:\n    staff:{new}" in said
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_web_id_registered_anew_since_opens_by_no_older_password(stopped: bool) -> None:
+    member = MemberFactory(web_id="hanako1983")
+    if stopped:
+        disown(member, Way.WEB_ID)
+        lift = {"suspended_at": None}
+        User.objects.filter(member=member).update(**lift)
+    with since_the_backup():
+        audit.record(Event.Act.WEB_ID_REGISTERED, by=audit.MEMBER, whom=member.number)
+    assert f"register it anew:\n    {member.number}\n" in after_restore()
+    client = browser()
+    with_web_id(client, member)
+    assert not is_signed_in(client)
 
 
 def test_what_cannot_be_put_back_is_listed() -> None:
-    member, leaving = MemberFactory(), MemberFactory()
+    member, leaving, renewed = MemberFactory(), MemberFactory(), MemberFactory()
     with since_the_backup():
+        changed_by_the_feed(renewed)
         audit.record(Event.Act.WEB_ID_REGISTERED, by=audit.MEMBER, whom=member.number)
         closure.ask(member=leaving, certificate=False, source="")
         audit.record(Event.Act.KEYS_ROTATED, by=audit.SYSTEM)
     said = after_restore()
-    assert f"Web-ID lost: register it again:\n    {member.number}\n" in said
+    assert f"register it anew:\n    {member.number}\n" in said
+    assert f"changed by the feed: import it:\n    {renewed.number}\n" in said
     assert f"take it down again:\n    {leaving.number}\n" in said
     assert "PIN keys were rotated: keep the old ones" in said
 
@@ -425,8 +566,8 @@ def test_nothing_is_sealed_before_it_ran() -> None:
     with since_the_backup():
         fail(MemberFactory(), 2)
     fail(MemberFactory(), 1)
-    with pytest.raises(sealer.OutOfStep, match="after_restore"):
-        next(sealer.passes())
+    with pytest.raises(sealing.OutOfStep, match="after_restore"):
+        next(sealing.passes())
 
 
 def nothing_was_done(said: str) -> bool:
@@ -440,7 +581,8 @@ def test_what_is_not_this_records_copy_is_refused(
     with_card(client, MemberFactory())
     with since_the_backup():
         fail(MemberFactory(), 2)
-    lines = copy.read_text().splitlines(keepends=True)
+    heading, *lines = copy.read_text().splitlines(keepends=True)
+    assert "copy_of" in heading
     assert len(lines) == 3
     other = tmp_path / "other.jsonl"
     assert nothing_was_done(after_restore("--copy", str(other)))
@@ -468,18 +610,78 @@ def test_a_portal_that_was_opened_too_early_is_told(client: Browser, copy: Path)
     Event.objects.create(pk=taken.pk, act=Event.Act.SIGNED_OUT, by=audit.MEMBER)
     said = after_restore()
     assert nothing_was_done(said)
-    assert f"different events {taken.pk}: the portal was opened before" in said
+    assert f"different events {taken.pk}: the portal was opened, or a feed imported, before" in said
 
 
-def test_without_a_copy_it_says_what_is_lost(client: Browser, settings: Any) -> None:
+def test_without_a_copy_nothing_is_done_unless_it_is_meant(
+    client: Browser, settings: Any, copy: Path
+) -> None:
     settings.RECORD_COPY = ""
     member = MemberFactory()
     with_card(client, member)
-    said = after_restore()
-    assert "THE OLD PIN SIGNS IN" in said
-    assert "FAILED" in said
-    assert not is_signed_in(client), "what was open ends all the same"
-    assert user_of(member).device_epoch == 1
+    assert nothing_was_done(after_restore())
+    assert is_signed_in(client)
+    assert "not allowed with" in after_restore("--copy", str(copy), "--without-copy")
     said = after_restore("--without-copy")
     assert "THE OLD PIN SIGNS IN" in said
     assert "FAILED" not in said
+    assert not is_signed_in(client), "what was open ends all the same"
+    assert user_of(member).device_epoch > 100
+
+
+def test_a_copy_that_is_found_later_is_not_shut_out(settings: Any, copy: Path) -> None:
+    with since_the_backup():
+        fail(MemberFactory(), 1)
+    settings.RECORD_COPY = ""
+    assert "FAILED: Nothing was done." in after_restore()
+    assert "1 events, 1 seals" in after_restore("--copy", str(copy))
+
+
+# --- The feed -------------------------------------------------------------------------------
+
+
+def test_who_came_in_since_is_brought_in_before_what_protects_is_applied(
+    copy: Path, tmp_path: Path
+) -> None:
+    first = feeds.write(tmp_path / "first.csv", feeds.line(1), feeds.line(2))
+    latest = feeds.write(
+        tmp_path / "latest.csv", feeds.line(1, email="new@example.jp"), feeds.line(2), feeds.line(3)
+    )
+    assert feeds.run(first).exit_code == 0
+    known = [user.pk for user in User.objects.all()]
+    with since_the_backup():
+        # On record, too, and so under numbers that the copy has.
+        assert feeds.run(latest).exit_code == 0
+        fail(Member.objects.get(number="200000003"), 5)
+    said = after_restore("--feed", str(latest))
+    assert "1 members created, 1 updated" in said
+    assert "1 suspensions in force again" in said
+    assert "For people" not in said
+    came_in = User.objects.exclude(pk__in=known).get()
+    assert suspension.is_in_force(came_in)
+    assert came_in.device_epoch > 100, "another one's may have had this key"
+    assert Member.objects.get(number="200000001").email == "new@example.jp"
+    changes = Event.objects.filter(act=Event.Act.ADDRESS_CHANGED, whom="200000001")
+    assert changes.count() == 2, "that of the lost database, and that of today"
+    assert record_is_whole(copy)
+
+
+def test_a_feed_that_is_refused_undoes_everything(client: Browser, tmp_path: Path) -> None:
+    with_card(client, MemberFactory())
+    with since_the_backup():
+        fail(MemberFactory(), 1)
+    before = Event.objects.count()
+    said = after_restore("--feed", str(tmp_path / "there is none.csv"))
+    assert nothing_was_done(said)
+    assert "The feed: " in said
+    assert Event.objects.count() == before
+
+
+def test_rejected_lines_are_told(tmp_path: Path) -> None:
+    seal_one = MemberFactory()
+    fail(seal_one, 1)
+    seal()
+    feed = feeds.write(tmp_path / "feed.csv", feeds.line(1), feeds.line(2, birth_date="never"))
+    said = after_restore("--feed", str(feed))
+    assert "1 members created" in said
+    assert f"{feed}.rejects.csv" in said

@@ -40,7 +40,7 @@ from tests.pages import (
 pytestmark = pytest.mark.django_db
 
 Deliver = Callable[[], list[EmailMessage]]
-HERE, NOT_ME, REPORTED = "/sign-ins/", "/sign-ins/not-me/", "/sign-ins/reported/"
+HERE, NOT_ME, DISOWNED = "/sign-ins/", "/sign-ins/not-me/", "/sign-ins/disowned/"
 CHROME = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/124.0.0.0 Mobile Safari/537.36"
@@ -310,7 +310,7 @@ def test_disowning_stops_everything_at_once_until_it_is_lifted_in_person() -> No
     with_web_id(computer, member)
     before = user_of(member)
     answer = disown(client, recorded(member))
-    assert (answer.status_code, answer["Location"]) == (302, REPORTED)
+    assert (answer.status_code, answer["Location"]) == (302, DISOWNED)
     after = user_of(member)
     assert suspension.is_in_force(after)
     assert suspension.ends_only_in_person(after)
@@ -346,7 +346,7 @@ def test_member_reads_what_has_stopped_and_what_to_do_next(language: str, delive
     member = MemberFactory(web_id="Hanako1983")
     client = signed_in(member, language)
     disown(client, recorded(member, way="web_id"))
-    shown = client.get(REPORTED).content.decode()
+    shown = client.get(DISOWNED).content.decode()
     anew = (
         "After that, register your Web-ID anew, with your member number and your registered "
         "email address."
@@ -371,9 +371,9 @@ def test_member_reads_what_has_stopped_and_what_to_do_next(language: str, delive
 
 
 def test_page_about_what_has_stopped_is_only_for_who_stopped_it() -> None:
-    assert browser().get(REPORTED)["Location"] == "/login/"
+    assert browser().get(DISOWNED)["Location"] == "/login/"
     client = signed_in(MemberFactory())
-    assert client.get(REPORTED)["Location"] == "/login/"
+    assert client.get(DISOWNED)["Location"] == "/login/"
 
 
 @pytest.mark.parametrize("which", ["somebody else's", "no sign-in", "nobody's", "too large"])
@@ -560,31 +560,31 @@ def test_only_the_store_lifts_it_in_person() -> None:
 
 
 @pytest.mark.parametrize("role", ["Store", "Call centre"])
-def test_staff_see_that_it_was_the_member_who_reported_it(role: str) -> None:
-    reported, third = MemberFactory(), MemberFactory()
-    disown(signed_in(reported))
-    fail(reported, 1)
+def test_staff_see_that_it_was_the_member_who_disowned_it(role: str) -> None:
+    disowning, third = MemberFactory(), MemberFactory()
+    disown(signed_in(disowning))
+    fail(disowning, 1)
     fail(third, 5)
     User.objects.filter(member=third).update(suspended_until=None, suspensions=3)
     staff = as_staff(StaffFactory(role=role))
     shown = staff.get("/admin/members/member/suspended/").content.decode()
     assert unescape(shown).count("the member: “this wasn't me”") == 1
     words = "The member reported a sign-in as somebody else's"
-    for member in (reported, third):
+    for member in (disowning, third):
         answer = staff.get(reverse("admin:members_member_change", args=[member.pk]))
-        assert (words in answer.content.decode()) == (member == reported)
+        assert (words in answer.content.decode()) == (member == disowning)
 
 
 def test_next_suspension_is_no_longer_the_members() -> None:
     member = MemberFactory()
     disown(signed_in(member))
-    assert suspension.is_reported(user_of(member))
+    assert suspension.is_disowned(user_of(member))
     set_pin(member, "7294")
-    assert not suspension.is_reported(user_of(member))
+    assert not suspension.is_disowned(user_of(member))
     fail(member, 5)
     User.objects.filter(member=member).update(suspended_until=None)
     assert suspension.ends_only_in_person(user_of(member))
-    assert not suspension.is_reported(user_of(member))
+    assert not suspension.is_disowned(user_of(member))
 
 
 def test_page_for_lifting_says_which_secret_was_stopped() -> None:
@@ -658,7 +658,7 @@ def test_session_is_not_carried_over_a_suspension_that_came_first() -> None:
 def test_hidden_fields_and_other_methods_change_nothing() -> None:
     member = MemberFactory()
     client = signed_in(member)
-    for path in (HERE, NOT_ME, REPORTED):
+    for path in (HERE, NOT_ME, DISOWNED):
         for method in ("put", "patch", "delete"):
             assert getattr(client, method)(path).status_code == 405
     assert is_signed_in(client)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core import mail as django_mail
 from django.db import OperationalError
+from django.db.models.functions import Now
 
-from credentials import audit, mail, sealer
+from credentials import audit, mail
 from credentials.management.commands import worker
 from credentials.models import Event, OutboxMail, RegistrationRequest, Seal, Session
+from credentials.record import sealing
 from tests.clock import time_passes
 from tests.factories import MemberFactory
 from tests.pages import browser, with_card
@@ -100,10 +103,37 @@ def test_no_mail_waits_for_a_copy_of_the_record_that_is_out_of_reach(
     assert Seal.objects.count() == 1
 
 
+def test_a_copy_of_the_record_that_is_lost_is_told_and_nothing_is_sealed(
+    settings: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "record.jsonl"
+    settings.RECORD_COPY = str(copy)
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    worker.work(Turns(1))
+    copy.unlink()
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    worker.work(Turns(2))
+    assert Seal.objects.count() == 1
+    assert not copy.exists()
+    [told] = [line.getMessage() for line in caplog.records if line.levelname == "ERROR"]
+    assert "Is its storage mounted?" in told
+
+
+def test_the_worker_looks_far_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
+    seals = worker.Sealing()
+    assert seals.turn() == 1
+    Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_FAR_BACK / 2)
+    assert [seals.turn(), seals.turn()] == [0, 0]
+    later = time.monotonic() + worker.LOOK_FAR_BACK_EVERY_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert seals.turn() == 1
+
+
 def test_sealing_begins_anew_after_the_database_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     audit.record(Event.Act.SIGNED_OUT, by=audit.MEMBER)
     lost = [True]
-    waiting = sealer.waiting
+    waiting = sealing.waiting
 
     def waiting_or_lost(*args: Any) -> Any:
         if lost:
@@ -111,7 +141,7 @@ def test_sealing_begins_anew_after_the_database_was_lost(monkeypatch: pytest.Mon
             raise OperationalError("canary of the server")
         return waiting(*args)
 
-    monkeypatch.setattr(sealer, "waiting", waiting_or_lost)
+    monkeypatch.setattr(sealing, "waiting", waiting_or_lost)
     worker.work(Turns(2))
     assert Seal.objects.count() == 1
 

@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, file: Path, verbosity: int = 1, **_options: Any) -> None:
         self.stderr.style_func = None  # Progress is no error; CommandError is styled on its own.
-        progress = _Progress(self.stderr.write)
+        progress = Progress(self.stderr.write)
         try:
             counts = import_feed(
                 file,
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             )
 
 
-class _Progress:
+class Progress:
     """Writes a line now and then, to a terminal and to a log file alike."""
 
     def __init__(self, write: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from credentials import record_check, sealer
-from credentials.record_check import Broken, Walked
+from credentials.record import check, sealing
+from credentials.record.check import Broken, Walked
 
 SECONDS_BETWEEN_LINES = 2.0
 
@@ -39,20 +39,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, copy: Path | None, since: int, **options: Any) -> None:
         self._shown = time.monotonic()
         try:
-            for _sealed in sealer.seal_all():
+            for _sealed in sealing.seal_all():
                 pass
-        except (sealer.OutOfStep, OSError) as error:
+        except (sealing.OutOfStep, OSError) as error:
             self.stderr.write(f"Not sealed first: {error}.")
         walked = Walked(max(since, 1) - 1, 0, 0)
         try:
-            for step in record_check.check(since=max(since, 1), copy=copy):
+            for step in check.check(since=max(since, 1), copy=copy):
                 if isinstance(step, Broken):
                     raise CommandError(f"BROKEN at {step}.")
                 walked = step
                 self._progress(walked)
         except OSError as error:
             raise CommandError(f"The copy cannot be read: {error}.") from None
-        unsealed = sealer.waiting().count()
+        unsealed = sealing.waiting().count()
         answer = f"The record is whole: positions {max(since, 1)} to {walked.position}"
         answer += f", {unsealed} not sealed yet" if unsealed else ""
         if copy:

@@ -11,7 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import Error, close_old_connections
 
-from credentials import card_verification, mail, registration, sealer
+from credentials import card_verification, mail, registration
+from credentials.record import sealing
 from credentials.sessions import SessionStore
 
 logger = logging.getLogger(__name__)
@@ -21,28 +22,36 @@ PAUSE_SECONDS = 1.0
 TIDY_EVERY_SECONDS = 600.0
 # Where the record's copy is out of reach or out of step, until the next try.
 SEAL_AGAIN_SECONDS = 60.0
+LOOK_FAR_BACK_EVERY_SECONDS = 3600.0
 
 
 class Sealing:
     """The sealer's work, a batch a turn, so that no mail waits for a long one."""
 
     def __init__(self) -> None:
-        self._passes = sealer.passes()
         self._rest_until = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._passes = sealing.passes()
+        self._begin_again_at = time.monotonic() + LOOK_FAR_BACK_EVERY_SECONDS
 
     def turn(self) -> int:
         """Seal one batch; return how many that were. After any trouble it begins anew."""
-        if time.monotonic() < self._rest_until:
+        now = time.monotonic()
+        if now < self._rest_until:
             return 0
+        if now >= self._begin_again_at:
+            self._begin()
         try:
             return next(self._passes)
-        except (sealer.OutOfStep, OSError) as error:
-            self._passes = sealer.passes()
+        except (sealing.OutOfStep, OSError) as error:
+            self._begin()
             self._rest_until = time.monotonic() + SEAL_AGAIN_SECONDS
             logger.error("record not sealed: %s", error)
             return 0
         except Error:
-            self._passes = sealer.passes()
+            self._begin()
             raise
 
 
@@ -51,10 +60,10 @@ def work(stop: threading.Event) -> None:
 
     A lost database is waited for.
     """
-    tidied, sealing = 0.0, Sealing()
+    tidied, seals = 0.0, Sealing()
     while not stop.is_set():
         try:
-            sent, sealed = mail.send_due(COMPOSERS), sealing.turn()
+            sent, sealed = mail.send_due(COMPOSERS), seals.turn()
             if time.monotonic() - tidied > TIDY_EVERY_SECONDS or not tidied:
                 SessionStore.clear_expired()
                 registration.forget_old_requests()
@@ -64,7 +73,7 @@ def work(stop: threading.Event) -> None:
             logger.warning("database out of reach: %s", type(error).__name__)
             sent = sealed = 0
         close_old_connections()
-        if not sent and sealed < sealer.BATCH:
+        if not sent and sealed < sealing.BATCH:
             stop.wait(PAUSE_SECONDS)
 
 

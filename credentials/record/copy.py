@@ -1,8 +1,10 @@
 """The copy of the record kept elsewhere: a file of JSON lines on another machine's storage.
 
-Each line is a sealed event with its position and digest. Lines are only ever appended, so the
-storage may be one that allows nothing else. A line that a crash cut short is ended, never taken
-back; what it should have said follows once more. Of two lines for one position the first counts.
+Its first line says what it is, before anything is sealed: so a file that is empty, or not there,
+is one that was lost. Each other line is a sealed event with its position and digest. Lines are
+only ever appended, so the storage may be one that allows nothing else. A line that a crash cut
+short is ended, never taken back; what it should have said follows once more. Of two lines for one
+position the first counts.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from typing import Any
 
 from django.conf import settings
 
-from credentials.chain import canonical
+from credentials.record.chain import canonical
 
 _AT_FIRST = 8 * 1024
+_HEADING = b'{"copy_of":"the record","version":1}\n'
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,27 @@ def kept_at() -> Path | None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[FileIO]:
-    """Open the copy to read its end and append to it, for one process at a time."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+def opened(path: Path, *, new: bool = False) -> Iterator[FileIO]:
+    """Open the copy to read its end and append to it, for one process at a time.
+
+    `new`: make the file where there is none; otherwise it must be there.
+    """
+    create = os.O_CREAT if new else 0
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | create, 0o600)
     with FileIO(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
+
+
+def is_begun(file: FileIO) -> bool:
+    """Whether anything is in it."""
+    return file.seek(0, os.SEEK_END) > 0
+
+
+def begin(file: FileIO) -> None:
+    """Say what it is, and return once that is on the disk."""
+    file.write(_HEADING)
+    os.fsync(file.fileno())
 
 
 def append(file: FileIO, lines: Iterable[Line]) -> None:

@@ -7,7 +7,8 @@ sealer works at a time; others wait for their turn.
 A line goes into the copy after its seal has committed. A crash in between leaves the copy behind,
 never ahead: the next turn appends what it lacks. The other way round the copy could hold seals
 that never came to be. So a copy that is ahead, or says something else, means that the database was
-restored or changed: then nothing is sealed any more, for the chain would fork.
+restored or changed: then nothing is sealed any more, for the chain would fork. One that is not
+there, or empty, was lost or is not mounted: it is begun anew only by who says so (`begin_copy`).
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from io import FileIO
+from pathlib import Path
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Least, Now
 
-from credentials import chain, record_copy
 from credentials.models import Event, Seal
-from credentials.record_copy import Line
+from credentials.record import chain
+from credentials.record import copy as record_copy
+from credentials.record.copy import Line
 
 BATCH = 1000
-# How far back a frequent pass looks. No act's transaction is open for so long; a full pass, when
-# the worker starts and each night, finds even those.
+# How far back a frequent pass looks: no act's transaction is open for so long. And the first one,
+# for what came under a clock that was wrong; verify_audit looks at everything, each night.
 LOOK_BACK = timedelta(minutes=5)
+LOOK_FAR_BACK = timedelta(days=1)
 # Of PostgreSQL's advisory locks, ours: the letters "seal".
 _LOCK = 0x7365616C
 
@@ -35,27 +40,27 @@ class OutOfStep(Exception):
     """The copy elsewhere and the database do not go together; the message says how."""
 
 
-def passes() -> Iterator[int]:
+def passes(*, everything: bool = False) -> Iterator[int]:
     """Seal a batch at each turn, without end; yield how many it sealed.
 
-    The first pass takes everything that has no seal yet, later ones what came lately.
-    Raises OutOfStep, OSError where the copy is out of reach, and the database's errors; a new
-    iterator begins again with everything.
+    The first pass takes what came since a day before the newest seal, or `everything` that has no
+    seal yet; later ones what came lately. Raises OutOfStep, OSError where the copy is out of
+    reach, and the database's errors; a new iterator begins again.
     """
-    since: datetime | None = None
+    since = None if everything else _reached(LOOK_FAR_BACK)
     while True:
         sealed = _seal(since)
         yield len(sealed)
         if len(sealed) == BATCH:
             # SQLite compares times as text, where a clock with milliseconds comes before its like.
             since = sealed[-1].at - timedelta(milliseconds=1)
-        elif newest := newest_seal():
-            since = newest.sealed_at - LOOK_BACK
+        else:
+            since = _reached(LOOK_BACK)
 
 
 def seal_all() -> Iterator[int]:
     """Seal everything that waits, a batch at each turn; yield how many it sealed."""
-    for number in passes():
+    for number in passes(everything=True):
         yield number
         if number < BATCH:
             return
@@ -74,11 +79,39 @@ def newest_seal() -> Seal | None:
     return Seal.objects.order_by("position").last()
 
 
+def begin_copy(path: Path) -> int:
+    """Begin a new copy at `path` with all that is sealed; return how many seals that were.
+
+    Raises OutOfStep where a copy is there already, and OSError where none can be.
+    """
+    with record_copy.opened(path, new=True) as file:
+        if record_copy.is_begun(file):
+            raise OutOfStep("there is a copy already: move it into the archive first")
+        record_copy.begin(file)
+        _bring_up_to_date(file)
+        line = record_copy.last(file)
+    return line.position if line else 0
+
+
+def _reached(back: timedelta) -> datetime | None:
+    """Return the moment `back` before the newest seal; before now, where the clock went back."""
+    reached = Seal.objects.order_by("position").values_list(Least("sealed_at", Now()), flat=True)
+    newest = reached.last()
+    return newest - back if newest else None
+
+
 def _seal(since: datetime | None) -> list[Event]:
     path = record_copy.kept_at()
     if path is None:
         return _seal_batch(since)
-    with record_copy.opened(path) as file:
+    first = newest_seal() is None
+    if not first and not path.exists():
+        raise _lost()
+    with record_copy.opened(path, new=first) as file:
+        if not record_copy.is_begun(file):
+            if newest_seal():
+                raise _lost()
+            record_copy.begin(file)
         _require_in_step(file)
         sealed = _seal_batch(since)
         _bring_up_to_date(file)
@@ -128,6 +161,13 @@ def _require_in_step(file: FileIO) -> None:
             f"the record and its copy differ at position {line.position}: nothing is sealed. "
             "manage.py verify_audit --copy names the row"
         )
+
+
+def _lost() -> OutOfStep:
+    return OutOfStep(
+        "the record's copy is gone or empty, and the database has seals: nothing is sealed. "
+        "Is its storage mounted? manage.py new_record_copy begins another"
+    )
 
 
 def _bring_up_to_date(file: FileIO) -> None:

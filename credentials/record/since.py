@@ -7,6 +7,7 @@ for people.
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,10 +18,9 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
-from credentials import closure
+from credentials import audit, closure, suspension
 from credentials.models import ApiKey, Closure, Event, IdentityCheck, RecoveryCode, SecondFactor
-from credentials.suspension import IN_PERSON
-from members.models import Card, Member, User, Way, WebID
+from members.models import Card, Member, User, Way
 
 Act = Event.Act
 _FAILURES = {Act.SIGN_IN_FAILED, Act.CARD_REFUSED, Act.SECOND_FACTOR_FAILED}
@@ -38,12 +38,28 @@ _ELSE = {
     Act.SECOND_FACTOR_RESET,
     Act.SECOND_FACTOR_ENROLLED,
     Act.RECOVERY_CODES_MADE,
-    Act.PIN_RESET_STARTED,
     Act.WEB_ID_REGISTERED,
+    Act.SUSPENDED,
 }
-# After these no device counts as known any more.
-_DISTRUSTED = {Act.SIGN_IN_DISOWNED, Act.SIGNED_OUT_EVERYWHERE, Act.SUSPENDED, *_LIFTED}
-_OF_A_PERSON = _FAILURES | _SUCCESSES | _DISTRUSTED | _ELSE
+_FED = {Act.ADDRESS_CHANGED, Act.CARD_CHANGED}
+# These raise the device epoch; a suspension does that was not for failures.
+_DISTRUSTED = {
+    Act.SIGN_IN_DISOWNED,
+    Act.PIN_RESET_STARTED,
+    Act.PIN_SET,
+    Act.MEMBERSHIP_CLOSED,
+    *_FED,
+}
+_OF_A_PERSON = _FAILURES | _SUCCESSES | _LIFTED | _DISTRUSTED | _ELSE
+
+
+def stride() -> int:
+    """Return how far this restore raises a device epoch.
+
+    Further than the acts of the lost time did, those included that were never sealed; and by
+    another way each time, for a backup may be restored twice. So no cookie of then fits again.
+    """
+    return 1000 + secrets.randbelow(1_000_000)
 
 
 @dataclass
@@ -59,7 +75,7 @@ class Person:
     disowned_at: datetime | None = None
     # The ways whose secret was stopped: what the backup brings back is in strange hands.
     stopped: set[str] = field(default_factory=set)
-    distrusted: int = 0
+    distrusted: bool = False
     acts: set[str] = field(default_factory=set)
     closed: Event | None = None
     staff_changes: list[Event] = field(default_factory=list)
@@ -69,16 +85,18 @@ class Person:
         """Take in the next event about this person."""
         act = event.act
         self.acts.add(act)
-        self.distrusted += act in _DISTRUSTED
+        suspended_otherwise = act == Act.SUSPENDED and event.by != audit.SYSTEM
+        self.distrusted |= act in _DISTRUSTED or suspended_otherwise
         if act == Act.SIGN_IN_DISOWNED:
             self.disowned_at = event.at
             self.stopped |= set(event.details["stopped"])
         elif act == Act.SUSPENDED:
+            # What was disowned is on record just before, and belongs to this suspension.
+            since = self.disowned_at or event.at
             self._settle(in_a_row=event.details.get("in_a_row"))
-            until = event.details.get("until", IN_PERSON)
-            # What was disowned came at the moment of the suspension, or just after it.
-            self.suspended_at = self.disowned_at or event.at
-            self.suspended_until = None if until == IN_PERSON else parse_datetime(until)
+            self.suspended_at = since
+            until = event.details.get("until", suspension.IN_PERSON)
+            self.suspended_until = None if until == suspension.IN_PERSON else parse_datetime(until)
         elif act in _SUCCESSES | _LIFTED:
             self._settle(in_a_row=0 if event.details.get("row_ends", True) else None)
         elif act in _FAILURES and event.details.get("failures") and not self._stopped_at(event.at):
@@ -87,7 +105,8 @@ class Person:
             self.closed = event
         elif act == Act.STAFF_CHANGED:
             self.staff_changes.append(event)
-        elif act == Act.IDENTITY_FAILED:
+        elif act == Act.IDENTITY_FAILED and "channel" in event.details:
+            # Without a channel it was not about a caller who wants something: it closes none.
             self.failed_checks.append(event)
         if act == Act.SIGNED_IN and event.details.get("second") == "recovery code":
             self.acts.add(Act.RECOVERY_CODES_MADE)
@@ -127,9 +146,13 @@ class Since:
 
 
 class Applied:
-    """What was put in force again, counted; and what people must see to, with whom it is about."""
+    """What was put in force again, counted; and what people must see to, with whom it is about.
 
-    def __init__(self) -> None:
+    `device_stride`: how far the device epochs go up. `fed`: whether the feed is in already.
+    """
+
+    def __init__(self, *, device_stride: int, fed: bool) -> None:
+        self._device_stride, self._fed = device_stride, fed
         self.counts: Counter[str] = Counter()
         self.for_people: defaultdict[str, list[str]] = defaultdict(list)
 
@@ -138,9 +161,9 @@ class Applied:
         for whom, person in since.people.items():
             user = _user(whom)
             if user is None:
-                self.for_people["not in this database: bring them in, by the feed or by hand"] += [
-                    whom
-                ]
+                self.for_people[
+                    "not in this database: restore again with --feed, or see to them by hand"
+                ].append(whom)
                 continue
             self._count_and_suspension(user, person)
             if user.member is None:
@@ -162,10 +185,11 @@ class Applied:
         if person.failures:
             changes |= {"attempts": F("attempts") + person.failures, "last_attempt_at": Now()}
         if person.distrusted:
-            changes["device_epoch"] = F("device_epoch") + person.distrusted
+            changes["device_epoch"] = F("device_epoch") + self._device_stride
         if changes:
             User.objects.filter(pk=user.pk).update(**changes)
-        self.counts["suspensions"] += person.suspended_at is not None
+        if person.suspended_at is not None:
+            self.counts["suspensions"] += suspension.is_in_force(user)
         self.counts["failures"] += person.failures
         self.counts["disowned"] += Act.SIGN_IN_DISOWNED in person.acts
 
@@ -175,29 +199,34 @@ class Applied:
             _close(member, person.closed)
             self.counts["closures"] += 1
             return
-        if Way.WEB_ID in person.stopped:
+        if Way.WEB_ID in person.stopped or Act.WEB_ID_REGISTERED in person.acts:
+            # The backup may have an older one, whose password was stopped or replaced.
             User.objects.filter(member=member).update(password=UNUSABLE_PASSWORD_PREFIX)
-            self.for_people["password of the Web-ID stopped: register it anew"].append(whom)
+            self.for_people["Web-ID stopped or registered since: register it anew"].append(whom)
         if person.acts & {Act.PIN_RESET_STARTED, Act.PIN_SET} or Way.CARD in person.stopped:
             Card.objects.filter(member=member).update(
                 sealed_pin="", pin_origin=Card.Origin.IN_PERSON, pin_set_at=None
             )
             self.counts["pins"] += 1
             self.for_people["card without a PIN now: set one in person"].append(whom)
-        if Act.WEB_ID_REGISTERED in person.acts and not WebID.objects.filter(member=member):
-            self.for_people["Web-ID lost: register it again"].append(whom)
         for event in person.failed_checks:
             self._failed_check(member, event)
         if person.acts & {Act.CLOSURE_ASKED, Act.CLOSURE_CHECKED, Act.CLOSURE_WITHDRAWN}:
             self.for_people["closure asked for or taken back: take it down again"].append(whom)
+        if person.acts & _FED and not self._fed:
+            self.for_people["card, PIN or address changed by the feed: import it"].append(whom)
 
     def _failed_check(self, member: Member, event: Event) -> None:
         """So that three failures on the phone within a day still close that way."""
-        staff = User.objects.filter(username=event.by.removeprefix("staff:")).first()
-        if staff:
-            how = {name: event.details[name] for name in _CHECKED_BY if name in event.details}
-            IdentityCheck.objects.create(member=member, by=staff, at=event.at, passed=False, **how)
-            self.counts["failed_checks"] += 1
+        staff = _user(event.by)
+        if staff is None:
+            self.for_people["failed verification, by staff not in this database: not counted"] += [
+                f"{member.number}, {event.by}"
+            ]
+            return
+        how = {name: event.details[name] for name in _CHECKED_BY if name in event.details}
+        IdentityCheck.objects.create(member=member, by=staff, at=event.at, passed=False, **how)
+        self.counts["failed_checks"] += 1
 
     def _staff(self, user: User, person: Person, whom: str) -> None:
         for event in person.staff_changes:

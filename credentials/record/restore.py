@@ -3,12 +3,13 @@
 A backup brings yesterday back: sessions that have ended since, PINs that were stopped, suspensions
 that were not in force yet. So, before the portal is opened, everything that was open ends; the
 events that the backup lacks are put back from the copy, with their places in the chain, which goes
-on unbroken; and what of them protects is applied again. May be done again at any time.
+on unbroken; the feed brings in who came since, on record after those; and what of the events
+protects is applied again. May be done again at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
-from credentials import audit, chain, record_copy, sealer
+from credentials import audit, feed_changes
 from credentials.models import (
     Event,
     HandOffCode,
@@ -29,11 +30,14 @@ from credentials.models import (
     Seal,
     Session,
 )
-from credentials.record_copy import Line
+from credentials.record import chain, sealing
+from credentials.record import copy as record_copy
+from credentials.record.copy import Line
+from credentials.record.since import Applied, Since, stride
 from credentials.refusals import Refusal, Why
 from credentials.registration import MAIL_KIND
-from credentials.since_backup import Applied, Since
 from credentials.verification import OPEN_FOR
+from members.feed import Counts, import_feed
 from members.models import User
 
 PAGE = 1000
@@ -46,24 +50,39 @@ class Restored:
     ended: dict[str, int]
     events: int = 0
     seals: int = 0
+    fed: Counts | None = None
     applied: dict[str, int] = field(default_factory=dict)
     for_people: dict[str, list[str]] = field(default_factory=dict)
 
 
-def after_restore(*, copy: Path | None) -> Restored | Refusal:
+def after_restore(
+    *,
+    copy: Path | None,
+    feed: Path | None = None,
+    progress: Callable[[Counts], None] = lambda counts: None,
+) -> Restored | Refusal:
     """End all that was open; with the record's copy, put back and apply what happened since.
 
+    `feed`: brought in between the two, for the events put back have numbers that its own must not
+    take, and who came in since must be there to be suspended; `progress` hears how far it is.
+
     All of it or nothing. Refused where the copy is not this record's, does not hold together, or
-    where new events have taken the numbers of old ones. OSError where it cannot be read.
+    where new events have taken the numbers of old ones. OSError where it cannot be read;
+    FeedRefused and FeedStopped as from the feed.
     """
+    device_stride, since = stride(), Since()
     with transaction.atomic():
-        restored = Restored(ended=_end_what_was_open(everybody=copy is None))
+        everybody = device_stride if copy is None else 0
+        restored = Restored(ended=_end_what_was_open(device_stride=everybody))
         if copy:
             since, refusal = _put_back(copy, restored)
             if refusal:
                 transaction.set_rollback(True)
                 return refusal
-            applied = Applied()
+        if feed:
+            restored.fed = _bring_in(feed, device_stride, progress)
+        if copy:
+            applied = Applied(device_stride=device_stride, fed=feed is not None)
             applied.all_of(since)
             restored.applied = {name: number for name, number in applied.counts.items() if number}
             restored.for_people = dict(applied.for_people)
@@ -72,6 +91,7 @@ def after_restore(*, copy: Path | None) -> Restored | Refusal:
             by=audit.SYSTEM,
             with_copy=copy is not None,
             events=restored.events,
+            members_created=restored.fed.created if restored.fed else 0,
             ended=restored.ended,
             applied=restored.applied,
             for_people=sum(map(len, restored.for_people.values())),
@@ -79,18 +99,15 @@ def after_restore(*, copy: Path | None) -> Restored | Refusal:
     return restored
 
 
-def _end_what_was_open(*, everybody: bool) -> dict[str, int]:
-    """`everybody`: nobody knows whose devices are trusted no more, so nobody's are."""
+def _end_what_was_open(*, device_stride: int) -> dict[str, int]:
+    """`device_stride`: not 0 where nobody knows whose devices are trusted no more; nobody's are."""
     sessions = Session.objects.count()
     Session.objects.all().delete()
     # A mail with a code makes a new one when it is sent, for a browser whose session is gone.
     OutboxMail.objects.filter(kind=MAIL_KIND, closed_at__isnull=True).update(
         closed_at=Now(), outcome="restored"
     )
-    epochs = {"epoch": F("epoch") + 1}
-    if everybody:
-        epochs["device_epoch"] = F("device_epoch") + 1
-    User.objects.update(**epochs)
+    User.objects.update(epoch=F("epoch") + 1, device_epoch=F("device_epoch") + device_stride)
     return {
         "sessions": sessions,
         "codes": RegistrationRequest.objects.filter(used_at__isnull=True).update(
@@ -104,12 +121,21 @@ def _end_what_was_open(*, everybody: bool) -> dict[str, int]:
     }
 
 
+def _bring_in(feed: Path, device_stride: int, progress: Callable[[Counts], None]) -> Counts:
+    newest = User.objects.order_by("pk").last()
+    counts = import_feed(feed, progress=progress, tell=feed_changes.tell)
+    # Who has come in now may have the key of somebody else, who came in after the backup.
+    new = User.objects.filter(pk__gt=newest.pk) if newest else User.objects.all()
+    new.update(device_epoch=F("device_epoch") + device_stride)
+    return counts
+
+
 # --- The record ------------------------------------------------------------------------------
 
 
 def _put_back(copy: Path, restored: Restored) -> tuple[Since, Refusal | None]:
     """Append the events and seals that the database lacks; return what happened in them."""
-    newest, since = sealer.newest_seal(), Since()
+    newest, since = sealing.newest_seal(), Since()
     before, position = (newest.digest, newest.position) if newest else (chain.BEGINNING, 0)
     if refusal := _of_another_record(copy, newest):
         return since, refusal
@@ -126,8 +152,9 @@ def _put_back(copy: Path, restored: Restored) -> tuple[Since, Refusal | None]:
                 missing.append(_event(line))
             elif chain.plain(event) != line.event:
                 return since, _refusal(
-                    f"and the database have different events {event.pk}: the portal was opened "
-                    "before this command ran. Restore the backup again, and run it first"
+                    f"and the database have different events {event.pk}: the portal was opened, "
+                    "or a feed imported, before this command ran. Restore the backup again, and "
+                    "run it first"
                 )
         audit.put_back(missing)
         Seal.objects.bulk_create(

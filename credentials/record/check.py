@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from credentials import chain, record_copy
 from credentials.models import Event, Seal
-from credentials.record_copy import Line
-from credentials.sealer import newest_seal
+from credentials.record import chain
+from credentials.record import copy as record_copy
+from credentials.record.copy import Line
+from credentials.record.sealing import newest_seal
 
 PAGE = 1000
 # An event that the database cannot give back.
