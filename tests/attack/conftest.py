@@ -39,26 +39,40 @@ class Row:
         return self.attack, self.bound, self.measured, "yes" if self.held else "NO"
 
 
-_rows = pytest.StashKey[list[Row]]()
+_ATTACK = "attack"
 _said = pytest.StashKey[list[str]]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Add the attack's line once it is over, also where it failed on its way."""
+    """Note the attack's line once it is over, also where it failed on its way."""
     report = yield
     marker = item.get_closest_marker("attack")
     if marker and not report.skipped and (report.when == "call" or report.failed):
-        attack, bound = marker.args
         said = ", ".join(item.stash.get(_said, [])) or "–"
-        rows = item.config.stash.setdefault(_rows, [])
-        rows.append(Row(attack, bound, said, report.passed))
+        # With the report, which comes back also from another process.
+        report.user_properties.append((_ATTACK, [*marker.args, said]))
     return report
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def _rows_of(terminalreporter: Any) -> list[Row]:
+    """Return the lines of all attacks, in the order of the tests."""
+    reports = [
+        report
+        for outcome in ("passed", "failed", "error")
+        for report in terminalreporter.stats.get(outcome, [])
+    ]
+    return [
+        Row(*line, held=report.passed)
+        for report in sorted(reports, key=lambda report: report.nodeid)
+        for name, line in report.user_properties
+        if name == _ATTACK
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the table, as README quotes it."""
-    rows = config.stash.get(_rows, [])
+    rows = _rows_of(terminalreporter)
     if not rows:
         return
     terminalreporter.section("attacks")

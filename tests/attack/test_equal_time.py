@@ -22,14 +22,15 @@ from tests.server.portal import NO_SOURCE_LIMITS, PIN, Person, Portal
 from tests.server.registering import PASSWORD, register
 from tests.server.visitor import Visitor
 
-pytestmark = pytest.mark.server
+# Side by side with others, these would measure each other (`--dist loadgroup`).
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
 
 Start = Callable[..., Portal]
 Fields = dict[str, str]
 # `QUIET=1 make attack`: 500 of each kind, on a machine that does nothing else. Otherwise fewer,
 # beside other work, and with the room that those need.
 QUIET = bool(os.environ.get("QUIET"))
-BOUND, ROUNDS = (0.05, 500) if QUIET else (0.15, 150)
+BOUND, ROUNDS = (0.05, 500) if QUIET else (0.15, 100)
 ALIKE = f"AUC {0.5 - BOUND:.2f}–{0.5 + BOUND:.2f}"
 OF_A_KIND = 5
 NEVER_SUSPENDED = "1000000"

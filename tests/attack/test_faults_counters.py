@@ -16,7 +16,8 @@ from tests.server.processes import wait_until
 from tests.server.services import Redis, serving_until_the_end
 from tests.server.test_guessing import LIMIT, WIDE_OPEN, card, guess, judged
 
-pytestmark = pytest.mark.server
+# Side by side with others, these would measure each other (`--dist loadgroup`).
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
 
 GUESSES = 30
 BOUND = 4.0

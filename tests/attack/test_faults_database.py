@@ -21,7 +21,8 @@ from tests.server.processes import wait_until
 from tests.server.services import Cluster, serving_until_the_end
 from tests.server.visitor import Answer, Visitor
 
-pytestmark = pytest.mark.server
+# Side by side with others, these would measure each other (`--dist loadgroup`).
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
 
 # More than the one process has threads, so that all of them could be waiting for the database.
 BROWSERS = 100

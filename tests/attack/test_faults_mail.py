@@ -14,7 +14,8 @@ from tests.server.processes import wait_until
 from tests.server.registering import ask
 from tests.server.test_mail_trouble import seen
 
-pytestmark = pytest.mark.server
+# Side by side with others, these would measure each other (`--dist loadgroup`).
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
 
 TIMES = 6
 Start = Callable[..., Portal]

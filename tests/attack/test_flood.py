@@ -18,7 +18,8 @@ from tests.server.portal import NO_SOURCE_LIMITS, PIN, Portal
 from tests.server.processes import children_of, wait_until
 from tests.server.visitor import HOST, Answer, Visitor, at_once
 
-pytestmark = pytest.mark.server
+# Side by side with others, these would measure each other (`--dist loadgroup`).
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
 
 Start = Callable[..., Portal]
 AT_ONCE = 300
