@@ -13,7 +13,7 @@ from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
 from tests.stories.model import Account
 from tests.stories.signing_in import NAMES, SELDOM, plain
-from tests.stories.world import PASSWORDS, Act, Tab, World, move, says
+from tests.stories.world import EITHER, PASSWORDS, Act, Tab, World, move, says
 
 WRONG_CODE = "000000"
 CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)
@@ -92,10 +92,26 @@ class Registering(World):
     def come_as_far_as_choosing(self) -> None:
         tab = self.draw_tab()
         account = self.draw_account()
+        self._come_as_far_as_choosing(tab, account)
+
+    def _come_as_far_as_choosing(self, tab: Tab, account: Account) -> None:
         if tab.holder in (None, account):
             self._ask(tab, account)
             self._deliver()
             self._type_a_code(tab, "right")
+
+    @move(3, when=lambda self: len(self.free) > 1, ended=EITHER)
+    def choose_while_another_does_the_same(self, ended: bool) -> None:
+        one, other = self.dice.sample(self.free, 2)
+        account = self.draw_account()
+        self._come_as_far_as_choosing(one, account)
+        self._choose(one, self.dice.choice(NAMES), at_once=False)
+        if ended:
+            self.end_sessions(account)
+        else:
+            self._come_as_far_as_choosing(other, account)
+        if one.name in self.under_way:
+            self.go_on(one.name)
 
     def _type_a_code(self, tab: Tab, which: str) -> None:
         account = tab.asked or self.draw_account()
@@ -118,7 +134,9 @@ class Registering(World):
     @move(6, when=lambda self: self.free, name=NAMES, at_once=SELDOM)
     def choose(self, name: str, at_once: bool) -> None:
         may_now = [tab for tab in self.free if tab.asked and tab.asked.asked.confirmed_by(tab.name)]
-        tab = self.dice.choice([*may_now * 5, *self.free])
+        self._choose(self.dice.choice([*may_now * 5, *self.free]), name, at_once=at_once)
+
+    def _choose(self, tab: Tab, name: str, *, at_once: bool) -> None:
         account = tab.asked
         password = PASSWORDS["member" if tab.name == "member" else "attacker"]
         self.typed(password)

@@ -7,11 +7,8 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from django.db.models import F
-
 from credentials import card_verification, closure, suspension
 from credentials.card_verification import Code
-from members.models import User
 from tests.pages import user_of, verify
 from tests.stories.model import Account, Attempt
 from tests.stories.world import EITHER, PASSWORDS, Act, Tab, World, move
@@ -184,9 +181,7 @@ class SigningIn(World):
 
     @move(2)
     def an_act_ends_all_sessions(self) -> None:
-        account = self.draw_account()
-        User.objects.filter(member=account.member).update(epoch=F("epoch") + 1)
-        account.end += 1
+        self.end_sessions(self.draw_account())
 
     @move(1, when=lambda self: not all(account.closed for account in self.accounts), sure=SELDOM)
     def the_membership_is_closed(self, sure: bool) -> None:

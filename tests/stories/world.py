@@ -226,6 +226,16 @@ class World(RuleBasedStateMachine):
         else:
             self.under_way[who] = paused, end, account
 
+    def go_on(self, who: str) -> None:
+        """Have somebody's act end now."""
+        paused, end, _account = self.under_way.pop(who)
+        end(paused.go_on())
+
+    def end_sessions(self, account: Account) -> None:
+        """Do what every act does after which no open session may go on."""
+        User.objects.filter(member=account.member).update(epoch=F("epoch") + 1)
+        account.end += 1
+
     def opened(self, tab: Tab, account: Account) -> None:
         """Take note that a session was opened in this browser."""
         self.left(tab)
@@ -262,8 +272,7 @@ class World(RuleBasedStateMachine):
 
     @move(4, when=lambda self: self.under_way)
     def the_act_goes_on(self) -> None:
-        paused, end, _account = self.under_way.pop(self.dice.choice(sorted(self.under_way)))
-        end(paused.go_on())
+        self.go_on(self.dice.choice(sorted(self.under_way)))
 
     @move(1, when=lambda self: self.under_way)
     def the_process_is_killed(self) -> None:
