@@ -82,7 +82,9 @@ def test_from_one_address(start: Start, measured: Measured) -> None:
     assert sum(portal.failures(person) for person in people[::2]) <= 2 * ACCOUNTS
 
 
-@pytest.mark.attack("one PIN on 40 cards, another forged X-Forwarded-For each time", "10 cards judged")
+@pytest.mark.attack(
+    "one PIN on 40 cards, another forged X-Forwarded-For each time", "10 cards judged"
+)
 def test_forged_addresses_on_the_left_buy_nothing(start: Start, measured: Measured) -> None:
     portal = start(**WIDE_OPEN)
     people = portal.people(40)
