@@ -350,7 +350,7 @@ def test_batches_and_late_comers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [next(passes) for _turn in range(4)] == [2, 2, 1, 0]
     Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_BACK / 2)
     assert next(passes) == 1
-    # Older than any act takes: the next full pass has it.
+    # Older than any act takes: a pass that begins anew has it.
     Event.objects.create(act="signed_in", by="x", at=Now() - sealing.LOOK_BACK * 2)
     assert next(passes) == 0
     assert next(sealing.passes()) == 1

@@ -319,15 +319,15 @@ def test_a_failed_verification_by_staff_who_are_gone_is_listed() -> None:
     assert f"not counted:\n    {member.number}, staff:{new}\n" in after_restore()
 
 
-def test_a_caller_who_was_not_the_member_closes_no_phone_way() -> None:
+def test_a_caller_who_was_not_the_member_failed_no_verification() -> None:
     """To stop a card takes other answers, and wrong ones are no failed verification."""
     member, operator = MemberFactory(), StaffFactory(role="Call centre")
     with since_the_backup():
         for _turn in range(3):
             suspension.suspend(user_of(member), by=operator, reason="lost", said="nobody")
         assert Event.objects.filter(act=Event.Act.IDENTITY_FAILED).count() == 3
-    after_restore()
-    assert not verification.phone_way_is_closed(member)
+    assert "failed verifications" not in after_restore()
+    assert not IdentityCheck.objects.filter(member=member).exists()
 
 
 # --- Known devices --------------------------------------------------------------------------
@@ -388,6 +388,16 @@ def test_no_device_is_known_after_the_acts_that_say_so(act: Callable[[Member], o
     after_restore()
     # Nor one that became known in the last seconds, whose acts nobody sealed.
     assert user_of(member).device_epoch > lost + 100
+
+
+def test_a_pin_set_since_by_an_older_ticket_leaves_no_device_known() -> None:
+    member = MemberFactory()
+    ticket = reset_started(member)
+    known = user_of(member).device_epoch
+    with since_the_backup():
+        set_new_pin(member, ticket)
+    after_restore()
+    assert user_of(member).device_epoch > known + 100
 
 
 @pytest.mark.parametrize("act", [lifted, signed_out_everywhere, lambda member: fail(member, 5)])

@@ -113,7 +113,7 @@ class Command(BaseCommand):
             write("Brought in by the feed:")
             write(f"  {restored.fed.created:>7} members created, {restored.fed.updated} updated")
         if restored.applied:
-            write("In force again:")
+            write("Applied again:")
         for name, number in restored.applied.items():
             write(f"  {number:>7} {APPLIED[name]}")
         if restored.for_people:
