@@ -1,8 +1,9 @@
 """The chain of the record: one digest over each event, its place, and the digest before.
 
 So an event that is changed, deleted, or moved to another place no longer fits its seal, and who
-would hide that has to make every later seal anew, which the copy elsewhere shows (record_copy).
-The digest covers every column of the event, and is the same on both databases.
+would hide that has to make every later seal anew, which the copy elsewhere shows
+(credentials.record.copy). The digest covers every column of the event, and is the same on both
+databases.
 """
 
 from __future__ import annotations
