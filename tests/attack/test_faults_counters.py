@@ -57,8 +57,9 @@ def test_without_counters_nothing_is_looser(
 
             counters.go_on() if fault == "hang" else counters.start()
             back = until_signed_in(portal, person, token)
+            # Each process finds out for itself: until then its answers are 503, and no guess.
+            wait_until("both ready", lambda: {ready(portal).status for _ in range(8)} == {200})
             guess(portal, [card(victim, f"{8000 + i}") for i in range(GUESSES)])
-            wait_until("ready", lambda: ready(portal).status == 200)
             counts = judged(portal, victim)
             measured(
                 f"{fault}: answered in {took:.1f} s, health {slowest:.1f} s, back {back:.1f} s, "
