@@ -30,10 +30,12 @@ settings.load_profile("portal")
 
 _ROLES = importlib.import_module("credentials.migrations.0002_roles")
 _APPEND_ONLY = importlib.import_module("credentials.migrations.0003_append_only")
-_empty_tables = connection.ops.execute_sql_flush
+# Of the class: the browser's driver runs tests beside an event loop, with a connection of its own.
+_operations = type(connection.ops)
+_empty_tables = _operations.execute_sql_flush
 
 
-def _empty_append_only_tables_too(statements: list[str]) -> None:
+def _empty_append_only_tables_too(self: Any, statements: list[str]) -> None:
     """Empty every table after a test with `transaction=True`: the triggers would refuse it.
 
     Here and nowhere else. They go and come back in one transaction with the emptying, so there is
@@ -43,13 +45,13 @@ def _empty_append_only_tables_too(statements: list[str]) -> None:
         with connection.cursor() as cursor:
             for statement in _APPEND_ONLY.dropping(connection.vendor):
                 cursor.execute(statement)
-        _empty_tables(statements)
+        _empty_tables(self, statements)
         with connection.cursor() as cursor:
             for statement in _APPEND_ONLY.creating(connection.vendor):
                 cursor.execute(statement)
 
 
-connection.ops.execute_sql_flush = _empty_append_only_tables_too  # type: ignore[method-assign]
+_operations.execute_sql_flush = _empty_append_only_tables_too  # type: ignore[method-assign]
 
 
 @receiver(post_migrate, sender=apps.get_app_config("credentials"))

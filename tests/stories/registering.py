@@ -11,9 +11,10 @@ from django.core import mail as django_mail
 
 from credentials import mail
 from credentials.management.commands.worker import COMPOSERS
+from tests.stories.leaks import says
 from tests.stories.model import Account
 from tests.stories.signing_in import NAMES, SELDOM, plain
-from tests.stories.world import EITHER, PASSWORDS, Act, Tab, World, move, says
+from tests.stories.world import EITHER, PASSWORDS, Act, Tab, World, move
 
 WRONG_CODE = "000000"
 CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)

@@ -7,7 +7,6 @@ after every step, whatever it was, is here.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from random import Random
 from typing import Any, ClassVar
@@ -31,6 +30,7 @@ from tests.clock import time_passes
 from tests.conftest import Browser
 from tests.factories import MemberFactory
 from tests.pages import is_signed_in
+from tests.stories.leaks import Logs, leaked
 from tests.stories.model import LIFETIME, LIMIT, Account
 from tests.stories.paused import Paused, PausingSlots
 
@@ -48,19 +48,6 @@ NOTICES = {
     Act.WEB_ID_REGISTERED: "web_id_registered",
     Act.MEMBERSHIP_CLOSED: "membership_closed",
 }
-# Figures in which a PIN or a code could seem to stand: moments, and digests.
-_CHANCE = re.compile(
-    r"\b[0-9a-f]{64}\b|\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d+)?([+-]\d{2}:\d{2}|Z)?"
-)
-
-
-def says(text: str, secret: str) -> bool:
-    """Whether `secret` stands in `text`; a number only as a whole number."""
-    if not secret.isdigit():
-        return secret in text
-    return re.search(rf"(?<!\d){secret}(?!\d)", text) is not None
-
-
 Move = Callable[..., None]
 
 
@@ -97,17 +84,6 @@ class Tab:
         """The session's key, as the cookie has it."""
         cookie = self.client.cookies.get(settings.SESSION_COOKIE_NAME)
         return cookie.value if cookie else ""
-
-
-class Logs(logging.Handler):
-    """All that was logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
 
 
 class World(RuleBasedStateMachine):
@@ -300,8 +276,7 @@ class World(RuleBasedStateMachine):
         kept = [f"{event.by} {event.whom} {event.details}" for event in events]
         kept += [f"{mail.context} {mail.last_error}" for mail in mails] + self._logs.lines
         for text in kept:
-            plain = _CHANCE.sub("", text)
-            assert not [one for one in self.secrets if says(plain, one)], plain
+            assert not leaked(text, self.secrets), text
         self._events = events[-1].pk if events else self._events
         self._mails = mails[-1].pk if mails else self._mails
         self.expected.clear()
