@@ -58,7 +58,7 @@ def test_from_the_member_number_to_the_first_sign_in(visitor: Visitor, mailbox: 
     send_code(visitor, code_of(mailbox))
     visitor.is_at("/web-id/register/choose/", "Choose your Web-ID and password")
 
-    choose(visitor, "hanako", "password1234", PASSWORD)
+    choose(visitor, "hanako", "qwerty123456", PASSWORD)
     visitor.is_told(
         "A Web-ID has 8 to 32 half-width letters and digits, at least one of each.",
         "This password is too common.",

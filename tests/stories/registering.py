@@ -101,6 +101,20 @@ class Registering(World):
             self._deliver()
             self._type_a_code(tab, "right")
 
+    @move(3, when=lambda self: len(self.free) > 1, late=EITHER)
+    def type_the_code_too_late_or_elsewhere(self, late: bool) -> None:
+        one, other = self.dice.sample(self.free, 2)
+        account = self.draw_account()
+        if {one.holder, other.holder} <= {None, account}:
+            self._ask(one, account)
+            if late:
+                self._deliver()
+                self.time_passes(601)
+            else:
+                self._ask(other, account)
+                self._deliver()
+            self._type_a_code(one, "right")
+
     @move(3, when=lambda self: len(self.free) > 1, ended=EITHER)
     def choose_while_another_does_the_same(self, ended: bool) -> None:
         one, other = self.dice.sample(self.free, 2)
