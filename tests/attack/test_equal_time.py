@@ -30,7 +30,7 @@ Fields = dict[str, str]
 # `QUIET=1 make attack`: 500 of each kind, on a machine that does nothing else. Otherwise fewer,
 # beside other work, and with the room that those need.
 QUIET = bool(os.environ.get("QUIET"))
-BOUND, ROUNDS = (0.05, 500) if QUIET else (0.15, 100)
+BOUND, ROUNDS = (0.05, 500) if QUIET else (0.15, 80)
 ALIKE = f"AUC {0.5 - BOUND:.2f}–{0.5 + BOUND:.2f}"
 OF_A_KIND = 5
 NEVER_SUSPENDED = "1000000"

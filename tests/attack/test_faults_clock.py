@@ -21,7 +21,7 @@ from tests.server.portal import PIN, ROOT, Person, Portal
 from tests.server.registering import ask, code_of, up_to_choosing
 from tests.server.visitor import Answer, Visitor
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 LIMIT, SUSPENDED_FOR = 2, 1800

@@ -17,7 +17,7 @@ from tests.server.services import Redis, serving_until_the_end
 from tests.server.test_guessing import LIMIT, WIDE_OPEN, card, guess, judged
 
 # Side by side with others, these would measure each other (`--dist loadgroup`).
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
 
 GUESSES = 30
 BOUND = 4.0

@@ -22,7 +22,7 @@ from tests.server.services import Cluster, serving_until_the_end
 from tests.server.visitor import Answer, Visitor
 
 # Side by side with others, these would measure each other (`--dist loadgroup`).
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
 
 # More than the one process has threads, so that all of them could be waiting for the database.
 BROWSERS = 100

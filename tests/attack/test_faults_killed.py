@@ -15,7 +15,7 @@ from tests.server.processes import children_of, wait_until
 from tests.server.registering import PASSWORD, ask, choice, code_of, up_to_choosing
 from tests.server.visitor import Answer, Visitor
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
 
 WRONG = "7000"
 WORKER = ("-m", "tests.server.mortal")

@@ -15,7 +15,7 @@ from tests.server.registering import ask
 from tests.server.test_mail_trouble import seen
 
 # Side by side with others, these would measure each other (`--dist loadgroup`).
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("timed")]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
 
 TIMES = 6
 Start = Callable[..., Portal]

@@ -22,7 +22,7 @@ from tests.server.portal import NO_SOURCE_LIMITS, PIN, Person, Portal, serving
 from tests.server.processes import wait_until
 from tests.server.services import Cluster, serving_until_the_end
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("faults")]
 
 LIMIT = 5
 GUESSERS = 8

@@ -56,6 +56,9 @@ PAIRS = [
     Equipment("desktop", "ja", False),
     Equipment("phone", "en", False),
 ]
+# Staff sit at a desk; once on a phone, too, and with everything else the other way round.
+DESK = [Equipment("desktop", "ja", True), Equipment("phone", "en", False)]
+at_the_desk = pytest.mark.parametrize("equipment", DESK, ids=str)
 # For tests of what hangs on no three properties together.
 in_pairs = pytest.mark.parametrize("equipment", PAIRS, ids=str)
 # For tests of what only scripts do.
