@@ -29,7 +29,7 @@ test: setup ## run every test (TEST_DATABASE_URL=postgres://… for PostgreSQL)
 	$(PY) -m pytest $(ARGS)
 
 attack: setup ## attack the running portal, and print what held
-	$(PY) -m pytest -q -m attack $(ARGS)
+	$(PY) -m pytest -q -m attack tests/attack $(ARGS)
 
 lint: setup ## style, types, import contracts, translations, dependencies, secrets
 	$(VENV)/bin/ruff check .
