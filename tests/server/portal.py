@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -77,7 +78,20 @@ def set_up(database: Database, folder: Path) -> None:
     """Do what an installation does once: migrate, collect the static files."""
     env = environment(database, folder)
     manage(env, "migrate", "--verbosity", "0")
-    manage(env, "collectstatic", "--noinput", "--verbosity", "0")
+    collect_static_files(env)
+
+
+def collect_static_files(env: Mapping[str, str]) -> None:
+    """Collect them, once for all processes of a test run: they share one folder."""
+    this_run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    with (ROOT / "var" / "collected").open("a+") as collected:
+        fcntl.flock(collected, fcntl.LOCK_EX)
+        collected.seek(0)
+        if this_run and collected.read() == this_run:
+            return
+        manage(env, "collectstatic", "--noinput", "--verbosity", "0")
+        collected.truncate(0)
+        collected.write(this_run)
 
 
 def import_people(
