@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from members.models import Card, Member
 from tests.browser.desk import answer, find, send, show_document
-from tests.browser.equipment import at_the_desk, with_scripts
+from tests.browser.equipment import in_pairs, with_scripts
 from tests.browser.people import HANAKO, NEW_PIN
 from tests.browser.test_signing_in import sign_in
 from tests.browser.visitor import Visitor
@@ -27,7 +27,7 @@ def on_the_portal(visitor: Visitor, pin: str = PIN) -> None:
     visitor.is_at("/")
 
 
-@at_the_desk
+@in_pairs
 def test_a_call_from_the_search_to_the_number(staff: Callable[[str], Visitor]) -> None:
     operator = staff("Call centre")
     find(operator)
@@ -47,7 +47,7 @@ def test_a_call_from_the_search_to_the_number(staff: Callable[[str], Visitor]) -
     assert "386 120 457" not in operator.text()
 
 
-@at_the_desk
+@in_pairs
 def test_what_else_a_caller_wants(staff: Callable[[str], Visitor]) -> None:
     operator = staff("Call centre")
     find(operator)
@@ -67,7 +67,7 @@ def test_what_else_a_caller_wants(staff: Callable[[str], Visitor]) -> None:
     operator.reads("The closure is withdrawn. The membership goes on.")
 
 
-@at_the_desk
+@in_pairs
 def test_a_hand_off_code_from_the_portal(visitor: Visitor, staff: Callable[[str], Visitor]) -> None:
     on_the_portal(visitor)
     visitor.follow("Code for a phone call")
@@ -81,7 +81,7 @@ def test_a_hand_off_code_from_the_portal(visitor: Visitor, staff: Callable[[str]
     assert HANAKO.email in operator.text()
 
 
-@at_the_desk
+@in_pairs
 def test_a_pin_from_the_portal_over_the_window_to_the_terminal(
     visitor: Visitor, comes: Callable[..., Visitor], staff: Callable[[str], Visitor]
 ) -> None:
@@ -139,7 +139,7 @@ def test_the_terminal_clears_itself(comes: Callable[..., Visitor]) -> None:
     expect(terminal.field("Card number")).to_have_value("")
 
 
-@at_the_desk
+@in_pairs
 def test_a_closure_from_the_portal_to_the_mail(
     visitor: Visitor, staff: Callable[[str], Visitor], mailbox: Mailbox
 ) -> None:
@@ -169,7 +169,7 @@ def test_a_closure_from_the_portal_to_the_mail(
     assert not Card.objects.get(number=HANAKO.card_number).has_pin
 
 
-@at_the_desk
+@in_pairs
 def test_the_work_list_leads_to_lifting(staff: Callable[[str], Visitor], portal: Any) -> None:
     user = Member.objects.get(number=HANAKO.member_number).user
     type(user).objects.filter(pk=user.pk).update(

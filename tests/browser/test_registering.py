@@ -51,7 +51,6 @@ def choose(visitor: Visitor, web_id: str, password: str, again: str) -> None:
     visitor.press("Register")
 
 
-@in_pairs
 def test_from_the_member_number_to_the_first_sign_in(visitor: Visitor, mailbox: Mailbox) -> None:
     ask(visitor)
     mail = mailbox.wait_for(HANAKO.email)[0]

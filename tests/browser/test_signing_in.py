@@ -99,7 +99,6 @@ def test_a_page_taken_back_as_it_was_shows_nothing_and_asks_anew(visitor: Visito
     assert DIGITS not in visitor.page.content()
 
 
-@in_pairs
 def test_the_number_can_be_kept(visitor: Visitor) -> None:
     visitor.open("/login/")
     sign_in(visitor)

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from credentials.models import ApiKey, SecondFactor
 from members.models import User
 from tests.browser.desk import give_code, give_password, send
-from tests.browser.equipment import at_the_desk
+from tests.browser.equipment import in_pairs
 from tests.browser.people import HANAKO
 from tests.browser.test_signing_in import sign_in
 from tests.browser.visitor import Visitor
@@ -21,7 +21,7 @@ from tests.server.mailbox import Mailbox
 pytestmark = pytest.mark.browser
 
 
-@at_the_desk
+@in_pairs
 def test_the_auditor_reads_the_record_and_the_outbox(
     visitor: Visitor, staff: Callable[[str], Visitor], mailbox: Mailbox
 ) -> None:
@@ -52,7 +52,7 @@ def test_the_auditor_reads_the_record_and_the_outbox(
     auditor.is_at("/admin/credentials/event/export/", "Export the record")
 
 
-@at_the_desk
+@in_pairs
 def test_the_administrator_gives_somebody_a_role(staff: Callable[[str], Visitor]) -> None:
     administrator = staff("Administrator")
     administrator.open("/admin/members/user/add/")
@@ -73,7 +73,7 @@ def test_the_administrator_gives_somebody_a_role(staff: Callable[[str], Visitor]
     assert sato.is_staff
 
 
-@at_the_desk
+@in_pairs
 def test_the_first_sign_in_takes_an_app_on_and_a_recovery_code_replaces_it(
     comes: Callable[..., Visitor],
 ) -> None:
@@ -107,7 +107,7 @@ def test_the_first_sign_in_takes_an_app_on_and_a_recovery_code_replaces_it(
     again.is_at("/admin/")
 
 
-@at_the_desk
+@in_pairs
 def test_a_key_for_the_card_host_and_a_colleague_without_a_phone(
     staff: Callable[[str], Visitor],
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_key_for_the_card_host_and_a_colleague_without_a_phone(
     assert not SecondFactor.objects.filter(pk=colleague.pk).exists()
 
 
-@at_the_desk
+@in_pairs
 def test_a_wrong_password_a_wrong_code_and_a_page_for_staff_only(
     visitor: Visitor, comes: Callable[..., Visitor]
 ) -> None:

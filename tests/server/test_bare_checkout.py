@@ -23,7 +23,8 @@ import pytest
 from tests.server.portal import ROOT
 from tests.server.processes import answers, free_port, running
 
-pytestmark = pytest.mark.server
+# Served once in each way, for all of these.
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("bare checkout")]
 
 COMMANDS = {
     "demo": ["manage.py", "demo", "--port", "{port}"],

@@ -15,11 +15,7 @@ from tests.server.processes import wait_until
 from tests.server.registering import ask, code_of
 from tests.server.visitor import Answer
 
-# What a mail meets hangs on no database; the attacks and the other tests here try both.
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.parametrize("migrated", ["postgresql"], indirect=True),
-]
+pytestmark = pytest.mark.server
 
 LIMIT = 2
 # Longer than any page takes, much shorter than a mail server is waited for.

@@ -21,8 +21,7 @@ from tests.server.portal import (
 from tests.server.processes import wait_until
 from tests.server.visitor import Visitor
 
-# On PostgreSQL: tests/attack/test_the_record.py.
-pytestmark = [pytest.mark.server, pytest.mark.parametrize("migrated", ["sqlite"], indirect=True)]
+pytestmark = pytest.mark.server
 NEW_PIN = "9642"
 # What staff do in person, without their pages.
 _DESK = f"""
